@@ -1,0 +1,127 @@
+/*
+ * config - what a configuration file says, as values.
+ *
+ * Built once by config/build from the lines of a file, then never changed.
+ * Everything (strings included) lies in one arena that the creator owns.
+ * Strings are NUL-terminated; none of the pointers is NULL unless it says so.
+ *
+ * Layer: config.  Pure.
+ *
+ * Sources: docs/config.md is generated from the same table (config/option).
+ */
+#ifndef EVENKEEL_CONFIG_CONFIG_H
+#define EVENKEEL_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CFG_WORKERS_MAX 256
+#define CFG_WEIGHT_MAX  256
+/* 0 in `workers`, `max_connections`: work it out at start. */
+#define CFG_AUTO 0
+
+enum cfg_addr_kind {
+	CFG_ADDR_INET4, /* host is dotted decimal */
+	CFG_ADDR_INET6, /* host is without brackets */
+	CFG_ADDR_NAME,  /* backends only: to be resolved */
+	CFG_ADDR_UNIX   /* host is the path, port 0 */
+};
+
+struct cfg_addr {
+	enum cfg_addr_kind kind;
+	const char *host; /* "*:port" is kind INET4 and host "0.0.0.0" */
+	uint16_t port;    /* 1..65535; listeners also 0: any free port */
+	const char *text; /* as it is shown: host:port, [v6]:port, unix:/path */
+	unsigned line;    /* in the file; 0: not from a file */
+};
+
+enum cfg_log_level { CFG_LOG_ERROR, CFG_LOG_WARN, CFG_LOG_INFO, CFG_LOG_DEBUG };
+enum cfg_log_format { CFG_LOG_TEXT, CFG_LOG_JSON };
+enum cfg_access_format { CFG_ACCESS_COMBINED, CFG_ACCESS_JSON };
+enum cfg_forwarded { CFG_FORWARDED_X, CFG_FORWARDED_OFF };
+enum cfg_request_id {
+	CFG_REQUEST_ID_OFF,
+	CFG_REQUEST_ID_BACKEND,
+	CFG_REQUEST_ID_BOTH
+};
+enum cfg_balance { CFG_BALANCE_ROUND_ROBIN };
+
+struct cfg_global {
+	uint32_t workers; /* CFG_AUTO or 1..CFG_WORKERS_MAX */
+	const char *log;  /* "stderr", "syslog" or a path */
+	enum cfg_log_level log_level;
+	enum cfg_log_format log_format;
+	const char *access_log; /* "off", "stdout" or a path */
+	enum cfg_access_format access_log_format;
+	const char *control;      /* path; empty: the default for this user */
+	uint32_t max_connections; /* CFG_AUTO or 1.. */
+	uint32_t shutdown_timeout_ms;
+};
+
+struct cfg_admin {
+	bool present;
+	struct cfg_addr listen;
+};
+
+struct cfg_pool;
+
+struct cfg_listener {
+	const char *name;
+	unsigned line;
+	struct cfg_addr *binds;
+	size_t n_binds; /* >= 1 */
+	const struct cfg_pool
+	    *pool; /* NULL: none; no route, no answer but 404 */
+	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
+	uint32_t send_timeout_ms;
+	uint32_t max_header_size, max_headers;
+	uint64_t max_body_size; /* 0: no limit */
+	enum cfg_forwarded forwarded;
+	enum cfg_request_id request_id;
+};
+
+struct cfg_route {
+	const char *name;
+	unsigned line;
+	const struct cfg_listener **listeners; /* n_listeners 0: all */
+	size_t n_listeners;
+	const char **hosts; /* lower case; "*.example.com" keeps its star */
+	size_t n_hosts;     /* 0: any */
+	const char **paths;
+	size_t n_paths; /* 0: any */
+	const struct cfg_pool *pool;
+};
+
+struct cfg_backend {
+	const char *name; /* of name=, else the address as written */
+	struct cfg_addr addr;
+	uint32_t weight; /* 1..CFG_WEIGHT_MAX */
+};
+
+struct cfg_pool {
+	const char *name;
+	unsigned line;
+	size_t index; /* in cfg.pools */
+	struct cfg_backend *backends;
+	size_t n_backends; /* >= 1 */
+	enum cfg_balance balance;
+	uint32_t connect_timeout_ms, response_timeout_ms, stream_timeout_ms;
+	uint32_t request_timeout_ms;
+	uint32_t max_header_size, max_headers;
+	uint32_t keepalive;
+	uint32_t keepalive_timeout_ms;
+};
+
+struct cfg {
+	struct cfg_global global;
+	struct cfg_admin admin;
+	struct cfg_listener *listeners;
+	size_t n_listeners; /* >= 1 */
+	struct cfg_route *routes;
+	size_t n_routes;
+	struct cfg_pool *pools;
+	size_t n_pools; /* >= 1 */
+};
+
+#endif

@@ -1,0 +1,1 @@
+typedef int placeholder_only; /* until the layer has its first module */
