@@ -18,7 +18,7 @@
 #define FREE_TEXT_ROOM 3072 /* Referer, User-Agent */
 
 /* What stands around the fields: keys, quotes, numbers of any size, time. */
-#define JSON_FIXED     768
+#define JSON_FIXED     512
 #define ATTEMPT_FIXED  180
 #define COMBINED_FIXED 128
 
