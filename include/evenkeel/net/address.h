@@ -1,0 +1,47 @@
+/*
+ * address - socket addresses, from the configuration and from the kernel.
+ *
+ * Layer: net.  Any thread.  address_resolve may block on DNS.
+ */
+#ifndef EVENKEEL_NET_ADDRESS_H
+#define EVENKEEL_NET_ADDRESS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "evenkeel/base/check.h"
+#include "evenkeel/base/textbuf.h"
+#include "evenkeel/config/config.h"
+
+/* "ffff:...:255.255.255.255" and a NUL; an IP address as text. */
+#define ADDRESS_IP_BYTES 48
+/* "[" ip "]:65535", or a path of a unix socket. */
+#define ADDRESS_TEXT_BYTES 128
+
+struct address {
+	socklen_t len;
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un; /* the largest */
+		struct sockaddr_storage storage;
+	} u;
+};
+
+/*
+ * The address that `from` names; a name is resolved, its first address taken.
+ * False: `why` says what is wrong with it.
+ */
+bool address_resolve(struct address *a, const struct cfg_addr *from,
+    struct textbuf *why) WARN_UNUSED;
+
+/* The IP address alone; nothing for a unix socket. */
+void address_put_ip(struct textbuf *out, const struct sockaddr *a);
+
+/* host:port, [v6]:port or unix:/path. */
+void address_put(struct textbuf *out, const struct address *a);
+
+/* The address that a socket is bound to. */
+bool address_of_socket(struct address *a, int fd) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * conn - one non-blocking stream, with edge-triggered readiness tamed.
+ *
+ * The descriptor is registered once, for everything, and never changed until
+ * it is closed.  The kernel then reports edges only, so what it reported is
+ * remembered in sticky flags: `readable` and `writable` stay set until a call
+ * says EAGAIN or moves fewer bytes than asked for.  The rule for callers: try
+ * first; stop when the flag is clear; when stopping with the flag set, for
+ * whatever reason, see to it that somebody comes back (the writer that was in
+ * the way, or conn_again).
+ *
+ * A connection owns an input buffer (`in`) and what could not be sent at once
+ * (`out`); both come from the loop's pool and go back when empty.
+ *
+ * Layer: net.  One thread, that of its loop.
+ *
+ * Sources: epoll(7) on edge-triggered use; docs/architecture.md.
+ */
+#ifndef EVENKEEL_NET_CONN_H
+#define EVENKEEL_NET_CONN_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "evenkeel/net/loop.h"
+
+struct conn;
+
+struct conn_ops {
+	/* Something happened: flags may have been set.  May end the conn. */
+	void (*on_ready)(struct conn *c, void *arg);
+};
+
+enum conn_io {
+	CONN_OK,    /* at least one byte was moved */
+	CONN_AGAIN, /* nothing now; readiness will be reported */
+	CONN_EOF,   /* the peer has finished sending */
+	CONN_ERROR  /* broken; `error` holds errno */
+};
+
+struct conn {
+	uint32_t magic;
+	int fd; /* -1: closed */
+	int error;
+	bool readable, writable;
+	bool connecting; /* connect() is under way */
+	bool eof;        /* the peer sent FIN; bytes may still lie before it */
+	bool eof_read;   /* ...and have all been read */
+	struct event event;
+	struct loop *loop;
+	const struct conn_ops *ops;
+	void *arg;
+	struct loop_task again;
+	struct buf *in, *out;
+	uint64_t bytes_in, bytes_out;
+};
+
+/*
+ * Takes a non-blocking descriptor over and registers it.  False: libevent had
+ * no memory or epoll no room; the descriptor is closed then.  `c` is the
+ * caller's memory.
+ */
+bool conn_open(struct conn *c, struct loop *l, int fd,
+    const struct conn_ops *ops, void *arg) WARN_UNUSED;
+
+/*
+ * Starts a connection to `addr`.  CONN_OK: stands already (unix sockets);
+ * CONN_AGAIN: under way, see conn_connected after on_ready; CONN_ERROR: failed
+ * at once, c->error says why, nothing to close.
+ */
+enum conn_io
+conn_connect(struct conn *c, struct loop *l, const struct sockaddr *addr,
+    socklen_t addr_len, const struct conn_ops *ops, void *arg) WARN_UNUSED;
+
+/* Of a connection under way: CONN_OK, CONN_AGAIN or CONN_ERROR. */
+enum conn_io conn_connected(struct conn *c) WARN_UNUSED;
+
+/* Closes at once: unregisters, gives the buffers back, drops what was not
+ * sent.  Harmless on a closed one. */
+void conn_close(struct conn *c);
+
+/* The same with a reset instead of an orderly end, so that what the peer got
+ * so far does not look complete. */
+void conn_reset(struct conn *c);
+
+/* Sends FIN behind what was sent; reading goes on. */
+void conn_shutdown(struct conn *c);
+
+/* Reads at most `len` > 0 bytes into `p`. */
+enum conn_io
+conn_recv(struct conn *c, void *p, size_t len, size_t *got) WARN_UNUSED;
+
+/*
+ * Reads into the free room of c->in, taking a buffer when there is none.
+ * CONN_AGAIN also when the buffer is full (`readable` is then still set).
+ * CONN_ERROR with ENOMEM when there is no memory for a buffer.
+ */
+enum conn_io conn_fill(struct conn *c) WARN_UNUSED;
+
+/* Gives c->in back when nothing lies in it. */
+void conn_release_in(struct conn *c);
+
+/*
+ * Sends the pieces in order; *sent says how many bytes went.  Never behind
+ * bytes that wait in `out`: flush those first.  CONN_OK: some went.
+ */
+enum conn_io conn_send(
+    struct conn *c, const struct iovec *piece, int n, size_t *sent) WARN_UNUSED;
+
+/*
+ * Sends `bytes`, keeping what the socket does not take in `out`.  CONN_OK: all
+ * sent or kept; CONN_AGAIN: kept would overflow `out` and nothing was taken;
+ * CONN_ERROR.
+ */
+enum conn_io conn_write(struct conn *c, struct span bytes) WARN_UNUSED;
+
+/* Appends to `out` without sending.  False: no room or memory. */
+bool conn_keep(struct conn *c, struct span bytes) WARN_UNUSED;
+
+/* Sends what waits in `out`: CONN_OK when nothing is left. */
+enum conn_io conn_flush(struct conn *c) WARN_UNUSED;
+
+static inline bool
+conn_out_empty(const struct conn *c)
+{
+	return c->out == NULL;
+}
+
+static inline bool
+conn_is_open(const struct conn *c)
+{
+	return c->fd >= 0;
+}
+
+/* Calls on_ready again before the next poll. */
+static inline void
+conn_again(struct conn *c)
+{
+	loop_ready(c->loop, &c->again);
+}
+
+bool conn_ok(const struct conn *c);
+
+#endif

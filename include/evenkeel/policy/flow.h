@@ -1,0 +1,112 @@
+/*
+ * flow - what happens next to a request: the decision table.
+ *
+ * (state, event) -> (state, orders).  Everything that decides about attempts,
+ * commits and ends is a row here; the exchange reports what happened and
+ * carries the orders out, and has no opinion of its own.
+ *
+ * Properties, tested exhaustively in test/unit/test_flow.c:
+ *  - attempts never exceed the limit, and a stale connection is replaced at
+ *    most once;
+ *  - nothing is sent again after the commit;
+ *  - a request that is not safe to repeat is sent to a backend's application
+ *    at most once;
+ *  - every path ends in exactly one FINISH, and no event is lost on the way.
+ *
+ * Layer: policy.  Pure.
+ *
+ * Sources: RFC 9110 9.2.2 (idempotent methods), 15.6 (502, 503, 504); RFC 9112
+ * 9.3.1 (retrying requests), 8 (incomplete messages).
+ */
+#ifndef EVENKEEL_POLICY_FLOW_H
+#define EVENKEEL_POLICY_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "evenkeel/http/access.h"
+
+enum flow_state {
+	FLOW_START,      /* the head is parsed; nothing is decided */
+	FLOW_PICKING,    /* a backend is wanted */
+	FLOW_CONNECTING, /* the connection to the backend is being made */
+	FLOW_AWAITING,   /* the request is being sent; no final head yet */
+	FLOW_RELAYING,   /* committed: the response goes to the client */
+	FLOW_REPLYING,   /* an answer made here goes to the client */
+	FLOW_DONE,
+	FLOW_STATES
+};
+
+enum flow_event {
+	FLOW_EV_ROUTED,      /* a pool takes the request */
+	FLOW_EV_NO_ROUTE,    /* none does */
+	FLOW_EV_PICKED,      /* a backend, no connection yet */
+	FLOW_EV_LEASED,      /* a backend with an idle connection */
+	FLOW_EV_NONE_USABLE, /* no backend to be had */
+	FLOW_EV_CONNECTED,
+	FLOW_EV_FAILED,      /* the attempt; `outcome` says how */
+	FLOW_EV_HEAD,        /* a final response head */
+	FLOW_EV_RELAYED,     /* the whole response is with the client */
+	FLOW_EV_BROKE_OFF,   /* the backend ended inside the response */
+	FLOW_EV_STALLED,     /* the backend sends nothing for stream_timeout */
+	FLOW_EV_CLIENT_BAD,  /* the request is malformed or too large; `status`
+			      */
+	FLOW_EV_CLIENT_SLOW, /* the request stalls, or the client reads nothing
+			      */
+	FLOW_EV_CLIENT_GONE,
+	FLOW_EV_DEADLINE, /* request_timeout */
+	FLOW_EV_SHUTDOWN, /* no time is left */
+	FLOW_EV_NO_MEMORY,
+	FLOW_EV_REPLIED, /* our own answer is with the client */
+	FLOW_EVENTS
+};
+
+/* Orders are carried out in this order of bits. */
+enum flow_order {
+	FLOW_REPORT = 1 << 0,        /* the attempt is over: `outcome` */
+	FLOW_PICK = 1 << 1,          /* choose a backend */
+	FLOW_CONNECT = 1 << 2,       /* open a connection to the picked one */
+	FLOW_CONNECT_FRESH = 1 << 3, /* the same backend, a new connection */
+	FLOW_SEND = 1 << 4,          /* head and body to the backend */
+	FLOW_COMMIT = 1 << 5,        /* pass the response on */
+	FLOW_REPLY = 1 << 6,         /* answer with `status` ourselves */
+	FLOW_ABORT_CLIENT = 1 << 7,  /* break the client's connection off */
+	FLOW_FINISH = 1 << 8         /* write the record; the request is over */
+};
+
+struct flow_input {
+	enum flow_event event;
+	enum access_outcome outcome; /* of FAILED */
+	unsigned status;             /* of CLIENT_BAD, HEAD */
+	/* Of FAILED with ACCESS_STALE: the request may be sent again, because
+	 * its method allows it or the kernel took nothing of it, and all that
+	 * was sent of the body is still here. */
+	bool resendable;
+};
+
+struct flow {
+	enum flow_state state;
+	bool stale_replaced;
+	enum access_end end; /* how it ends, known from the order to reply,
+				commit or abort on */
+};
+
+struct flow_orders {
+	unsigned set; /* of enum flow_order */
+	enum access_outcome outcome;
+	unsigned status;
+	enum access_end end;
+};
+
+void flow_init(struct flow *f);
+
+/*
+ * Takes one event and says what to do.  An event that means nothing in this
+ * state (a late timer) gives no orders and changes nothing.
+ */
+struct flow_orders flow_step(struct flow *f, const struct flow_input *in)
+    __attribute__((warn_unused_result));
+
+bool flow_ok(const struct flow *f);
+
+#endif

@@ -1,0 +1,237 @@
+#include "evenkeel/net/listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LISTENER_BACKLOG 4096
+
+struct acceptor {
+	struct event event;
+	struct wheel_timer retry;
+	struct loop *loop;
+	int fd;
+	bool paused;
+	const struct acceptor_ops *ops;
+	void *listener, *arg;
+};
+
+static int
+open_socket(int family, bool group)
+{
+	int one = 1;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || family == AF_UNIX)
+		return fd;
+	/* Options of accepted sockets are inherited from here. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (group)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	return fd;
+}
+
+/* A bound socket, or -1 with errno. */
+static int
+bind_one(const struct address *a, bool group)
+{
+	int error, fd = open_socket(a->u.any.sa_family, group);
+
+	if (fd < 0)
+		return -1;
+	if (bind(fd, &a->u.any, a->len) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/* Whether somebody answers on the unix socket. */
+static bool
+unix_alive(const struct address *a)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool alive;
+
+	if (fd < 0)
+		return true;
+	alive = connect(fd, &a->u.any, a->len) == 0 || errno != ECONNREFUSED;
+	close(fd);
+	return alive;
+}
+
+static void
+take_away_stale(const struct address *a)
+{
+	struct stat st;
+
+	if (stat(a->u.un.sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    !unix_alive(a))
+		unlink(a->u.un.sun_path);
+}
+
+static bool
+bind_unix(const struct address *a, int *fds, uint32_t n)
+{
+	take_away_stale(a);
+	fds[0] = bind_one(a, false);
+	if (fds[0] < 0 || listen(fds[0], LISTENER_BACKLOG) != 0)
+		return false;
+	for (uint32_t i = 1; i < n; i++) {
+		fds[i] = dup(fds[0]);
+		if (fds[i] < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+bind_group(const struct address *a, int *fds, uint32_t n, struct address *bound)
+{
+	int probe = bind_one(a, false);
+
+	if (probe < 0 || !address_of_socket(bound, probe)) {
+		if (probe >= 0)
+			close(probe);
+		return false;
+	}
+	close(probe);
+	for (uint32_t i = 0; i < n; i++) {
+		fds[i] = bind_one(bound, true);
+		if (fds[i] < 0)
+			return false;
+	}
+	/* Listening begins when all are bound: none gets a connection that
+	 * a failure would then drop. */
+	for (uint32_t i = 0; i < n; i++)
+		if (listen(fds[i], LISTENER_BACKLOG) != 0)
+			return false;
+	return true;
+}
+
+bool
+listener_bind(const struct address *a, int *fds, uint32_t n,
+    struct address *bound, struct textbuf *why)
+{
+	bool bound_all;
+	int error;
+
+	for (uint32_t i = 0; i < n; i++)
+		fds[i] = -1;
+	*bound = *a;
+	if (a->u.any.sa_family == AF_UNIX)
+		bound_all = bind_unix(a, fds, n);
+	else
+		bound_all = bind_group(a, fds, n, bound);
+	if (bound_all)
+		return true;
+	error = errno;
+	for (uint32_t i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	address_put(why, a);
+	textbuf_lit(why, ": ");
+	textbuf_str(why, strerror(error));
+	return false;
+}
+
+static void
+pause_accepting(struct acceptor *a)
+{
+	if (!a->paused)
+		event_del(&a->event);
+	a->paused = true;
+	loop_arm(a->loop, &a->retry, loop_now_ms(a->loop) + LISTENER_RETRY_MS);
+}
+
+/* Out of something the system or the process has a limit on. */
+static bool
+out_of_resources(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM ||
+	    error == ENOBUFS;
+}
+
+static void
+acceptor_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptor *a = arg;
+
+	(void)what;
+	for (int i = 0; i < LISTENER_BATCH; i++) {
+		struct sockaddr_storage peer;
+		socklen_t len = sizeof(peer);
+		int conn;
+
+		if (!a->ops->may_accept(a->arg)) {
+			pause_accepting(a);
+			return;
+		}
+		conn = accept4(fd, (struct sockaddr *)&peer, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (conn < 0 && out_of_resources(errno))
+			pause_accepting(a);
+		/* Others speak of one connection that is gone already. */
+		if (conn < 0)
+			return;
+		a->ops->on_accept(
+		    conn, (struct sockaddr *)&peer, a->listener, a->arg);
+	}
+}
+
+static void
+acceptor_on_retry(struct wheel_timer *t, uint64_t now_ms)
+{
+	struct acceptor *a = (struct acceptor *)(void *)((char *)t -
+	    offsetof(struct acceptor, retry));
+
+	(void)now_ms;
+	if (event_add(&a->event, NULL) == 0)
+		a->paused = false;
+	else
+		pause_accepting(a);
+}
+
+struct acceptor *
+acceptor_create(struct loop *l, int fd, const struct acceptor_ops *ops,
+    void *listener, void *arg)
+{
+	struct acceptor *a = calloc(1, sizeof(*a));
+
+	if (a == NULL) {
+		close(fd);
+		return NULL;
+	}
+	*a = (struct acceptor){
+	    .loop = l, .fd = fd, .ops = ops, .listener = listener, .arg = arg};
+	wheel_timer_init(&a->retry, acceptor_on_retry);
+	/* Level-triggered: a batch that was cut short goes on by itself. */
+	if (event_assign(&a->event, l->base, fd, EV_READ | EV_PERSIST,
+		acceptor_on_event, a) == 0 &&
+	    event_add(&a->event, NULL) == 0)
+		return a;
+	close(fd);
+	free(a);
+	return NULL;
+}
+
+void
+acceptor_free(struct acceptor *a)
+{
+	if (a == NULL)
+		return;
+	wheel_remove(&a->loop->wheel, &a->retry);
+	event_del(&a->event);
+	close(a->fd);
+	free(a);
+}
