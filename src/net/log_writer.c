@@ -1,0 +1,269 @@
+#include "evenkeel/net/log_writer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "evenkeel/net/log_text.h"
+
+/* A file that failed is tried again after this, if no line comes before. */
+#define LOG_RETRY_MS 1000
+/* log_free waits so long for readers of pipes that are full. */
+#define LOG_FREE_MS 2000
+/* Lost lines are told at most so often. */
+#define LOG_TELL_MS 1000
+
+static uint64_t
+monotonic_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void
+log_writer_call(struct log *l)
+{
+	uint64_t one = 1;
+
+	(void)!write(l->wake_fd, &one, sizeof(one));
+}
+
+static void
+send_syslog(enum log_level level, struct span a, struct span b)
+{
+	static const int priorities[] = {
+	    LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+
+	syslog(priorities[level], "%.*s%.*s", (int)a.len, a.ptr, (int)b.len,
+	    b.ptr ? b.ptr : "");
+}
+
+/* Brings a line to where it goes; false: it must wait in its ring. */
+static bool
+writer_take(struct log *l, const struct log_line *line)
+{
+	struct log_file *f = l->to[line->to];
+
+	if (!f) {
+		send_syslog(line->level, line->first, line->second);
+		return true;
+	}
+	if (log_file_room(f, line->first.len + line->second.len)) {
+		log_file_append(f, line->first, line->second);
+		return true;
+	}
+	if (l->patient && log_file_blocked(f))
+		return false;
+	log_file_lose(f);
+	atomic_fetch_add_explicit(&l->lost, 1, memory_order_relaxed);
+	return true;
+}
+
+/* Takes the lines that are there now, not those that come meanwhile: a fast
+ * producer does not hold up the others.  Returns how many. */
+static size_t
+writer_drain(struct log *l, struct log_ring *r)
+{
+	uint64_t mark = log_ring_mark(r);
+	struct log_line line;
+	size_t n = 0;
+
+	while (log_ring_peek(r, mark, &line) && writer_take(l, &line)) {
+		log_ring_pop(r, &line);
+		n++;
+	}
+	return n;
+}
+
+/* One message of the writer itself about lines that are lost. */
+static bool
+writer_tell(struct log *l, const char *who, uint64_t n, const char *why)
+{
+	char text[LOG_LINE_BYTES], line[LOG_TEXT_BYTES];
+	struct textbuf m = textbuf_make(text, sizeof(text));
+	struct textbuf t = textbuf_make(line, sizeof(line));
+	struct log_file *f = l->to[LOG_STREAM_LOG];
+
+	textbuf_str(&m, who);
+	textbuf_lit(&m, ": ");
+	textbuf_u64(&m, n);
+	textbuf_lit(&m, " lines lost: ");
+	textbuf_str(&m, why);
+	log_text_put(
+	    &t, l->format, !l->to_syslog, LOG_LEVEL_ERROR, textbuf_span(&m));
+	if (!f) {
+		send_syslog(LOG_LEVEL_ERROR, textbuf_span(&t), SPAN_NONE);
+		return true;
+	}
+	if (f->error != 0 || !log_file_room(f, t.len))
+		return false;
+	log_file_append(f, textbuf_span(&t), SPAN_NONE);
+	log_file_write(f);
+	return true;
+}
+
+static uint64_t
+ring_lost(const struct log_ring *r)
+{
+	return atomic_load_explicit(&r->dropped, memory_order_relaxed);
+}
+
+static bool
+file_untold(const struct log_file *f)
+{
+	return f && f->lost != f->told;
+}
+
+static const char *
+loss_reason(int error)
+{
+	return error == EAGAIN ? "its reader is too slow" : strerror(error);
+}
+
+/* Says what was lost, when the file that lost it works again. */
+static void
+writer_tell_losses(struct log *l)
+{
+	uint64_t now = monotonic_ms();
+
+	if (now - l->told_ms < LOG_TELL_MS)
+		return;
+	for (struct log_ring *r = l->rings; r; r = r->next) {
+		uint64_t n = ring_lost(r);
+
+		if (n == r->told)
+			continue;
+		l->told_ms = now;
+		if (writer_tell(l, r->name, n - r->told, "too many at once"))
+			r->told = n;
+	}
+	for (int i = 0; i < LOG_STREAMS; i++) {
+		struct log_file *f = l->files[i];
+
+		if (!file_untold(f) || f->error != 0)
+			continue;
+		l->told_ms = now;
+		if (writer_tell(l, f->name, f->lost - f->told,
+			loss_reason(f->lost_error)))
+			f->told = f->lost;
+	}
+}
+
+/* Every file is tried once, also those that were stuck.  Returns how many
+ * lines were taken from the rings. */
+static size_t
+writer_round(struct log *l)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < LOG_STREAMS; i++)
+		if (l->files[i])
+			log_file_write(l->files[i]);
+	for (struct log_ring *r = l->rings; r; r = r->next)
+		n += writer_drain(l, r);
+	for (int i = 0; i < LOG_STREAMS; i++)
+		if (l->files[i] && l->files[i]->error == 0)
+			log_file_write(l->files[i]);
+	writer_tell_losses(l);
+	return n;
+}
+
+/* Until somebody calls, a blocked file takes bytes again, or time is up
+ * (negative: never). */
+static void
+writer_wait(struct log *l, int timeout_ms)
+{
+	struct pollfd p[1 + LOG_STREAMS];
+	nfds_t n = 0;
+	uint64_t calls;
+
+	p[n++] = (struct pollfd){.fd = l->wake_fd, .events = POLLIN};
+	for (int i = 0; i < LOG_STREAMS; i++)
+		if (l->files[i] && log_file_blocked(l->files[i]))
+			p[n++] = (struct pollfd){
+			    .fd = l->files[i]->fd, .events = POLLOUT};
+	(void)poll(p, n, timeout_ms);
+	(void)!read(l->wake_fd, &calls, sizeof(calls));
+}
+
+/* Something is to be done though nobody calls. */
+static bool
+writer_owes(const struct log *l)
+{
+	for (int i = 0; i < LOG_STREAMS; i++) {
+		const struct log_file *f = l->files[i];
+
+		if (file_untold(f) || (f && log_file_failed(f)))
+			return true;
+	}
+	for (const struct log_ring *r = l->rings; r; r = r->next)
+		if (ring_lost(r) != r->told)
+			return true;
+	return false;
+}
+
+/* Sleeps while all rings are empty.  The other half of log_flush. */
+static void
+writer_sleep(struct log *l)
+{
+	bool empty = true;
+
+	atomic_store(&l->state, WRITER_ASLEEP);
+	for (struct log_ring *r = l->rings; r && empty; r = r->next)
+		empty = log_ring_empty(r);
+	if (empty && !atomic_load(&l->stopping))
+		writer_wait(l, writer_owes(l) ? LOG_RETRY_MS : -1);
+	atomic_store(&l->state, WRITER_BUSY);
+}
+
+static void
+writer_gather(struct log *l)
+{
+	atomic_store(&l->state, WRITER_GATHERING);
+	if (!atomic_load(&l->stopping))
+		writer_wait(l, LOG_GATHER_MS);
+	atomic_store(&l->state, WRITER_BUSY);
+}
+
+static bool
+writer_blocked(const struct log *l)
+{
+	for (int i = 0; i < LOG_STREAMS; i++)
+		if (l->files[i] && log_file_blocked(l->files[i]))
+			return true;
+	return false;
+}
+
+void
+log_writer_finish(struct log *l)
+{
+	uint64_t now = monotonic_ms(), end = now + LOG_FREE_MS;
+
+	l->told_ms = 0; /* the last chance */
+	l->patient = true;
+	writer_round(l);
+	while (writer_blocked(l) && now < end) {
+		writer_wait(l, (int)(end - now));
+		writer_round(l);
+		now = monotonic_ms();
+	}
+}
+
+void *
+log_writer_main(void *arg)
+{
+	struct log *l = arg;
+
+	while (!atomic_load(&l->stopping)) {
+		if (writer_round(l) == 0)
+			writer_sleep(l);
+		writer_gather(l);
+	}
+	log_writer_finish(l);
+	return NULL;
+}
