@@ -1,0 +1,92 @@
+"""Fixtures: `evenkeel` starts proxies, `backend` servers, `client` connections."""
+import shutil
+
+import pytest
+
+from harness import Backend, Client, Evenkeel, build_of, ini
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "threaded: also run under ThreadSanitizer")
+
+
+@pytest.fixture
+def cleanup():
+    """Things to stop, in the order clients, proxies, backends."""
+    ends = {"client": [], "proxy": [], "backend": []}
+    yield ends
+    errors = []
+    for kind in ("client", "proxy", "backend"):
+        for end in reversed(ends[kind]):
+            try:
+                end()
+            except (AssertionError, OSError) as e:
+                errors.append(e)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def backend(cleanup):
+    """backend(script, name=...) -> a Backend that ends with the test."""
+    made = []
+
+    def make(script=None, name=None, **more):
+        made.append(Backend(script, name or f"b{len(made)}", **more))
+        cleanup["backend"].append(made[-1].stop)
+        return made[-1]
+    return make
+
+
+@pytest.fixture
+def evenkeel(cleanup, tmp_path):
+    """evenkeel(text) -> a running Evenkeel whose end must be clean."""
+    count = [0]
+
+    def make(text, **more):
+        folder = tmp_path / f"lb{count[0]}"
+        folder.mkdir()
+        count[0] += 1
+        lb = Evenkeel(folder, text, **more)
+        cleanup["proxy"].append(lb.stop)
+        return lb
+    return make
+
+
+@pytest.fixture
+def client(cleanup):
+    """client(lb or port) -> a Client that is closed at the end."""
+    def make(to, **more):
+        made = Client(getattr(to, "port", to), **more)
+        cleanup["client"].append(made.close)
+        return made
+    return make
+
+
+@pytest.fixture
+def lb(evenkeel):
+    """lb(backends, **ini options) -> Evenkeel with json access records."""
+    def make(backends, top="", binary=None, **options):
+        records = "access_log = access.log\naccess_log_format = json\n"
+        return evenkeel(ini(backends, top=records + top, **options), binary=binary)
+    return make
+
+
+@pytest.fixture
+def tool():
+    """tool("curl") -> its path; skips the test where it is missing."""
+    def find(name):
+        path = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+        if not path:
+            pytest.skip(f"{name} is not installed")
+        return path
+    return find
+
+
+@pytest.fixture
+def release_bin():
+    """The release binary: for figures that sanitizers would distort."""
+    path = build_of("release")
+    if not path.exists():
+        pytest.skip(f"{path} is not built")
+    return path
