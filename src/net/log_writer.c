@@ -39,8 +39,12 @@ send_syslog(enum log_level level, struct span a, struct span b)
 	static const int priorities[] = {
 	    LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 
-	syslog(priorities[level], "%.*s%.*s", (int)a.len, a.ptr, (int)b.len,
-	    b.ptr ? b.ptr : "");
+	/* Without the '\n', which is the last byte of the last piece. */
+	if (b.len == 0)
+		syslog(priorities[level], "%.*s", (int)a.len - 1, a.ptr);
+	else
+		syslog(priorities[level], "%.*s%.*s", (int)a.len, a.ptr,
+		    (int)b.len - 1, b.ptr);
 }
 
 /* Brings a line to where it goes; false: it must wait in its ring. */
@@ -136,21 +140,22 @@ writer_tell_losses(struct log *l)
 	for (struct log_ring *r = l->rings; r; r = r->next) {
 		uint64_t n = ring_lost(r);
 
-		if (n == r->told)
-			continue;
-		l->told_ms = now;
-		if (writer_tell(l, r->name, n - r->told, "too many at once"))
+		if (n != r->told &&
+		    writer_tell(l, r->name, n - r->told, "too many at once")) {
 			r->told = n;
+			l->told_ms = now;
+		}
 	}
 	for (int i = 0; i < LOG_STREAMS; i++) {
 		struct log_file *f = l->files[i];
 
 		if (!file_untold(f) || f->error != 0)
 			continue;
-		l->told_ms = now;
 		if (writer_tell(l, f->name, f->lost - f->told,
-			loss_reason(f->lost_error)))
+			loss_reason(f->lost_error))) {
 			f->told = f->lost;
+			l->told_ms = now;
+		}
 	}
 }
 

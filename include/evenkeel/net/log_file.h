@@ -13,7 +13,8 @@
  *     open file of our own that is non-blocking from the start;
  *   - where that is refused (no /proc, a pipe of another user), poll(2) is
  *     asked before each write, and no write is longer than PIPE_BUF: a pipe
- *     that is ready takes that much at once;
+ *     that is ready takes that much at once (only another process that fills
+ *     it in between can then make us wait for the reader);
  *   - a socket (the journal) is written by send(2), which can say "do not
  *     wait" for each call.
  * All but regular files get pieces of at most PIPE_BUF, ended at a line end
