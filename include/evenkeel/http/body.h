@@ -36,9 +36,9 @@ struct h1_body {
 	uint8_t state; /* of the chunk decoder */
 	uint8_t error; /* enum h1_error */
 	bool keep_trailer;
-	bool trailer_set;
-	uint64_t left; /* bytes of the length, or of the chunk, to come */
-	uint32_t line_bytes, extension_bytes, trailer_bytes, trailer_line;
+	bool trailer_set; /* it was reported */
+	uint64_t left;    /* bytes of the length, or of the chunk, to come */
+	uint32_t line_bytes, extension_bytes, trailer_bytes;
 	struct textbuf *trailer;
 };
 

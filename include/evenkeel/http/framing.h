@@ -15,6 +15,12 @@
 
 #include "evenkeel/http/head.h"
 
+/* Names and empty elements in all Connection fields together; more are
+ * H1_E_FIELDS_MANY, because each is compared with each field. */
+#define H1_CONNECTION_NAMES_MAX 64
+/* RFC 3986 3.2.2: a registered name has at most 255 characters. */
+#define H1_HOST_NAME_BYTES 255
+
 enum h1_body_kind {
 	H1_BODY_NONE,
 	H1_BODY_LENGTH, /* `length` bytes, at least 1 */
@@ -34,6 +40,8 @@ struct h1_framing {
 	bool has_length;       /* a Content-Length was given (HEAD, 304, 0) */
 	uint64_t given_length; /* its value */
 	bool keep_alive;       /* the sender's side allows another message */
+	bool nominates;        /* Connection names fields that the forwarder
+				  would otherwise pass on */
 	/* requests */
 	enum h1_target_form form;
 	struct h1_text path;  /* target in origin-form, or "*"; empty when an

@@ -1,0 +1,309 @@
+#include "evenkeel/http/forward.h"
+
+#define BIT(id) (1U << (id))
+
+/* RFC 9110 7.6.1, and those that were never registered but behave so. */
+#define HOP_BY_HOP                                                    \
+	(BIT(H1_FIELD_CONNECTION) | BIT(H1_FIELD_KEEP_ALIVE) |        \
+	    BIT(H1_FIELD_PROXY_CONNECTION) | BIT(H1_FIELD_TE) |       \
+	    BIT(H1_FIELD_TRANSFER_ENCODING) | BIT(H1_FIELD_UPGRADE) | \
+	    BIT(H1_FIELD_HTTP2_SETTINGS))
+
+/* Written anew, or by evenkeel alone.  Request trailers are dropped, and so
+ * is their announcement. */
+#define REQUEST_DROPS                                                     \
+	(HOP_BY_HOP | BIT(H1_FIELD_HOST) | BIT(H1_FIELD_CONTENT_LENGTH) | \
+	    BIT(H1_FIELD_TRAILER) | BIT(H1_FIELD_EXPECT) |                \
+	    BIT(H1_FIELD_X_FORWARDED) | BIT(H1_FIELD_FORWARDED) |         \
+	    BIT(H1_FIELD_X_REQUEST_ID))
+
+#define RESPONSE_DROPS (HOP_BY_HOP | BIT(H1_FIELD_CONTENT_LENGTH))
+
+/* How the fields of one head are copied. */
+struct copy {
+	const struct h1_head *h;
+	const char *base;
+	uint32_t drops;       /* BIT(id) of those that do not pass */
+	uint32_t under_drops; /* the same for names spelled with '_' */
+	bool nominates;       /* Connection may name others */
+	uint32_t run;         /* start of bytes that wait for being copied */
+};
+
+/* Where the line behind field `i` begins. */
+static inline uint32_t
+line_end(const struct h1_head *h, uint32_t i)
+{
+	return i + 1 < h->n_fields ? h->fields[i + 1].name.off : h->len - 2;
+}
+
+/* The line can go as it is: at most one space before the value, none behind. */
+static inline bool
+is_tidy(const struct h1_field *f, uint32_t end)
+{
+	return f->value.off - (f->name.off + f->name.len) <= 2 &&
+	    f->value.off + f->value.len + 2 == end;
+}
+
+/* RFC 9110 7.6.1: Connection names this field too. */
+static bool
+is_nominated(const struct copy *c, const struct h1_field *f)
+{
+	struct span name = h1_span(f->name, c->base), rest, option;
+
+	/* Loops are seen by Via: nobody takes it off. */
+	if (f->id == H1_FIELD_VIA)
+		return false;
+	for (uint32_t i = 0; i < c->h->n_fields; i++) {
+		const struct h1_field *by = &c->h->fields[i];
+
+		if (by->id != H1_FIELD_CONNECTION || by->underscore)
+			continue;
+		rest = h1_span(by->value, c->base);
+		while (span_next_element(&rest, &option))
+			if (span_equal_nocase(option, name))
+				return true;
+	}
+	return false;
+}
+
+static inline bool
+is_dropped(const struct copy *c, const struct h1_field *f)
+{
+	uint32_t drops = f->underscore ? c->under_drops : c->drops;
+
+	return (drops >> f->id & 1) != 0 ||
+	    (c->nominates && is_nominated(c, f));
+}
+
+static void
+put_tidy(struct textbuf *out, const struct h1_field *f, const char *base)
+{
+	textbuf_put(out, h1_span(f->name, base));
+	textbuf_lit(out, ": ");
+	textbuf_put(out, h1_span(f->value, base));
+	textbuf_lit(out, "\r\n");
+}
+
+static void
+flush_run(struct textbuf *out, const struct copy *c, uint32_t end)
+{
+	if (end > c->run)
+		textbuf_put(out, span_make(c->base + c->run, end - c->run));
+}
+
+/* Copies the fields from the i-th on, and what waits before them.  Lines that
+ * stay lie side by side in the source, so they go in runs. */
+static void
+copy_fields(struct textbuf *out, struct copy *c, uint32_t i)
+{
+	const struct h1_head *h = c->h;
+
+	for (; i < h->n_fields; i++) {
+		const struct h1_field *f = &h->fields[i];
+		uint32_t end = line_end(h, i);
+		bool drop = is_dropped(c, f);
+
+		if (!drop && is_tidy(f, end))
+			continue;
+		flush_run(out, c, f->name.off);
+		if (!drop)
+			put_tidy(out, f, c->base);
+		c->run = end;
+	}
+	flush_run(out, c, h->len - 2);
+}
+
+/* RFC 9112 2.3, 3.2.1: the request line and Host that came are those that
+ * would be written, and can go as they are. */
+static bool
+starts_well(
+    const struct h1_head *h, const char *base, const struct h1_framing *f)
+{
+	const struct h1_field *host = h->fields;
+
+	return f->form == H1_ORIGIN_FORM && h->n_fields > 0 &&
+	    host->id == H1_FIELD_HOST && !host->underscore &&
+	    is_tidy(host, line_end(h, 0)) && base[host->name.off - 3] == '1';
+}
+
+/* RFC 9112 3.2.1, 3.2.4: an absolute-form without a path means "/", or "*"
+ * with OPTIONS. */
+static void
+put_path(struct textbuf *out, const struct h1_head *h, struct span path)
+{
+	if (path.len == 0 && h->method == H1_METHOD_OPTIONS)
+		textbuf_lit(out, "*");
+	else if (path.len == 0 || path.ptr[0] == '?')
+		textbuf_lit(out, "/");
+	textbuf_put(out, path);
+}
+
+static void
+put_request_line(struct textbuf *out, const struct h1_head *h, const char *base,
+    const struct h1_framing *f)
+{
+	textbuf_put(out, h1_span(h->method_text, base));
+	textbuf_lit(out, " ");
+	put_path(out, h, h1_span(f->path, base));
+	textbuf_lit(out, " HTTP/1.1\r\nHost: ");
+	textbuf_put(out, h1_span(f->host, base));
+	textbuf_lit(out, "\r\n");
+}
+
+static void
+put_length(struct textbuf *out, uint64_t length)
+{
+	textbuf_lit(out, "Content-Length: ");
+	textbuf_u64(out, length);
+	textbuf_lit(out, "\r\n");
+}
+
+static void
+put_request_id(struct textbuf *out, struct span id)
+{
+	if (id.len == 0)
+		return;
+	textbuf_lit(out, "X-Request-Id: ");
+	textbuf_put(out, id);
+	textbuf_lit(out, "\r\n");
+}
+
+static void
+put_x_forwarded(
+    struct textbuf *out, const struct h1_forward_request *how, struct span host)
+{
+	if (how->client_ip.len > 0) {
+		textbuf_lit(out, "X-Forwarded-For: ");
+		textbuf_put(out, how->client_ip);
+		textbuf_lit(out, "\r\n");
+	}
+	if (how->https)
+		textbuf_lit(out, "X-Forwarded-Proto: https\r\n");
+	else
+		textbuf_lit(out, "X-Forwarded-Proto: http\r\n");
+	if (host.len > 0) {
+		textbuf_lit(out, "X-Forwarded-Host: ");
+		textbuf_put(out, host);
+		textbuf_lit(out, "\r\n");
+	}
+}
+
+void
+h1_forward_request(struct textbuf *out, const struct h1_head *h,
+    const char *base, const struct h1_framing *f,
+    const struct h1_forward_request *how)
+{
+	struct copy c = {.h = h,
+	    .base = base,
+	    .drops = REQUEST_DROPS,
+	    .under_drops = REQUEST_DROPS | BIT(H1_FIELD_VIA),
+	    .nominates = f->nominates};
+
+	if (starts_well(h, base, f)) {
+		c.run = h->start;
+		copy_fields(out, &c, 1);
+	} else {
+		put_request_line(out, h, base, f);
+		c.run = h->n_fields > 0 ? h->fields[0].name.off : h->len - 2;
+		copy_fields(out, &c, 0);
+	}
+	/* RFC 9110 7.6.3: appended, as a field of its own. */
+	textbuf_lit(out, "Via: 1.1 evenkeel\r\n");
+	if (how->x_forwarded)
+		put_x_forwarded(out, how, h1_span(f->host, base));
+	put_request_id(out, how->request_id);
+	if (how->expect_continue)
+		textbuf_lit(out, "Expect: 100-continue\r\n");
+	if (f->body == H1_BODY_CHUNKED)
+		textbuf_lit(out, "Transfer-Encoding: chunked\r\n");
+	else if (f->has_length)
+		put_length(out, f->given_length);
+	textbuf_lit(out, "\r\n");
+}
+
+/* RFC 9112 4: the status line as it came is the one that would be written. */
+static bool
+status_line_is_ours(const struct h1_head *h, const char *base)
+{
+	/* HTTP/1.1 SP 3DIGIT SP reason */
+	return base[h->start + 7] == '1' && base[h->start + 12] == ' ';
+}
+
+static void
+put_status_line(struct textbuf *out, const struct h1_head *h, const char *base)
+{
+	textbuf_lit(out, "HTTP/1.1 ");
+	textbuf_u64(out, h->status);
+	textbuf_lit(out, " ");
+	textbuf_put(out, h1_span(h->reason, base));
+	textbuf_lit(out, "\r\n");
+}
+
+/* RFC 9110 8.6, RFC 9112 6.1: neither length nor coding with 1xx and 204; no
+ * coding where there is no body to be coded. */
+static void
+put_response_framing(struct textbuf *out, const struct h1_head *h,
+    const struct h1_framing *f, bool chunked)
+{
+	if (h->status < 200 || h->status == 204)
+		return;
+	if (f->has_length)
+		put_length(out, f->given_length);
+	else if (chunked)
+		textbuf_lit(out, "Transfer-Encoding: chunked\r\n");
+}
+
+void
+h1_forward_response(struct textbuf *out, const struct h1_head *h,
+    const char *base, const struct h1_framing *f,
+    const struct h1_forward_response *how)
+{
+	bool chunked =
+	    how->chunked && f->body != H1_BODY_NONE && !f->has_length;
+	struct copy c = {.h = h,
+	    .base = base,
+	    .drops = RESPONSE_DROPS,
+	    .nominates = f->nominates,
+	    .run = h->start};
+
+	if (!chunked)
+		c.drops |= BIT(H1_FIELD_TRAILER);
+	if (how->request_id.len > 0)
+		c.drops |= BIT(H1_FIELD_X_REQUEST_ID);
+	c.under_drops = c.drops | BIT(H1_FIELD_TRAILER);
+	if (!status_line_is_ours(h, base)) {
+		put_status_line(out, h, base);
+		c.run = h->n_fields > 0 ? h->fields[0].name.off : h->len - 2;
+	}
+	copy_fields(out, &c, 0);
+	put_response_framing(out, h, f, chunked);
+	put_request_id(out, how->request_id);
+	if (how->connection == H1_CONNECTION_CLOSE)
+		textbuf_lit(out, "Connection: close\r\n");
+	else if (how->connection == H1_CONNECTION_KEEPALIVE)
+		textbuf_lit(out, "Connection: keep-alive\r\n");
+	textbuf_lit(out, "\r\n");
+}
+
+void
+h1_forward_trailer(struct textbuf *out, struct span section)
+{
+	struct h1_field f;
+
+	while (section.len > 0) {
+		size_t n = span_find(section, '\n');
+		struct span line;
+
+		if (n == section.len || n == 0)
+			return;
+		line = span_make(section.ptr, n - 1);
+		/* RFC 9110 6.5.1: the names that evenkeel knows frame, route,
+		 * authenticate or control; none belongs behind a body. */
+		if (h1_field_line(line, &f) == H1_OK &&
+		    f.id == H1_FIELD_OTHER) {
+			textbuf_put(out, line);
+			textbuf_lit(out, "\r\n");
+		}
+		section = span_make(section.ptr + n + 1, section.len - n - 1);
+	}
+}
