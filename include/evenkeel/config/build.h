@@ -12,6 +12,7 @@
 #ifndef EVENKEEL_CONFIG_BUILD_H
 #define EVENKEEL_CONFIG_BUILD_H
 
+#include "evenkeel/base/textbuf.h"
 #include "evenkeel/config/arena.h"
 #include "evenkeel/config/config.h"
 
@@ -32,6 +33,11 @@ struct cfg_entry {
 	struct span value;
 };
 
+/* Section and key names in bytes: "listener" and its name together, too. */
+#define CFG_NAME_MAX 48
+/* Errors and warnings that are listed; one more says that there are more. */
+#define CFG_PROBLEMS_MAX 1000
+
 struct cfg_build; /* one build under way */
 
 /* NULL: no memory.  Everything, the result included, lies in `a`. */
@@ -41,7 +47,8 @@ struct cfg_build *cfg_build_begin(struct arena *a) WARN_UNUSED;
 void cfg_build_entry(struct cfg_build *b, const struct cfg_entry *e);
 
 /* A problem the reader found itself (a line too long, no '='): `text` is
- * copied. */
+ * copied.  After an error the section it stands in is not asked for what may
+ * have been lost with the line. */
 void cfg_build_problem(struct cfg_build *b, enum cfg_severity severity,
     unsigned line, struct span text);
 
@@ -51,5 +58,14 @@ void cfg_build_problem(struct cfg_build *b, enum cfg_severity severity,
  */
 const struct cfg *cfg_build_end(
     struct cfg_build *b, const struct cfg_problem **problems) WARN_UNUSED;
+
+/* One line each: "FILE:LINE: TEXT", "FILE:LINE: warning: TEXT", and "FILE: "
+ * for line 0. */
+void cfg_put_problems(
+    struct textbuf *out, const char *file, const struct cfg_problem *problems);
+
+/* Bytes of a configuration as they are shown in a message: in quotes, what is
+ * not printable ASCII escaped, and cut short when there are many. */
+void cfg_put_quoted(struct textbuf *out, struct span bytes);
 
 #endif

@@ -22,13 +22,20 @@ enum option_section {
 };
 
 enum option_type {
-	OPTION_DURATION, /* uint32_t ms */
-	OPTION_SIZE,     /* uint32_t bytes */
-	OPTION_SIZE64,   /* uint64_t bytes */
-	OPTION_COUNT,    /* uint32_t */
-	OPTION_ENUM,     /* int; `words` separated by '|' give 0, 1, ... */
-	OPTION_TEXT,     /* const char * */
-	OPTION_SPECIAL   /* bind, backend, listen, references: parsed by name */
+	OPTION_DURATION,  /* uint32_t ms */
+	OPTION_SIZE,      /* uint32_t bytes */
+	OPTION_SIZE64,    /* uint64_t bytes */
+	OPTION_COUNT,     /* uint32_t */
+	OPTION_ENUM,      /* int; `words` separated by '|' give 0, 1, ... */
+	OPTION_TEXT,      /* const char *, at most `max` bytes, never empty */
+	OPTION_ADDRESS,   /* struct cfg_addr */
+	OPTION_BINDS,     /* struct cfg_addr *, and their number */
+	OPTION_BACKENDS,  /* struct cfg_backend *, and their number */
+	OPTION_HOSTS,     /* const char **, and their number */
+	OPTION_PATHS,     /* const char **, and their number */
+	OPTION_POOL_NAME, /* const struct cfg_pool * */
+	OPTION_LISTENER_NAMES /* const struct cfg_listener **, and their number
+			       */
 };
 
 struct option {
@@ -40,16 +47,26 @@ struct option {
 	bool reloadable;       /* else it needs a restart */
 	uint64_t min, max;     /* of numbers, in the unit of the type */
 	const char *auto_word; /* a word that means CFG_AUTO, or NULL */
-	const char *words;     /* OPTION_ENUM */
+	const char *words;     /* OPTION_ENUM; OPTION_TEXT: words with a meaning
+				  of their own, or NULL */
 	const char *preset;    /* the default as text, through the same parser;
 				  NULL: required or none */
-	const char *allowed;   /* what a value may be, for messages and docs */
+	const char *without;   /* what holds when there is no preset and no
+				  value, in words; NULL: required */
+	const char *allowed;   /* what a value may be, where the type, its
+				  range and its words do not say it; else NULL */
 	const char *help;      /* one sentence */
 	size_t offset;         /* of the value in its struct */
+	size_t offset_count;   /* of the number of values, when it repeats */
 };
 
+/* The options of a section stand together, in the order of enum
+ * option_section. */
 extern const struct option option_table[];
 extern const size_t option_count;
+
+/* At least option_count. */
+#define OPTION_TABLE_MAX 64
 
 /* "global", "listener", ...; whether a section of that kind bears a name. */
 const char *option_section_word(enum option_section s);
@@ -58,9 +75,13 @@ bool option_section_named(enum option_section s);
 /* The option, or NULL. */
 const struct option *option_find(enum option_section s, struct span name);
 
-/* The nearest known name for a typo (edit distance at most 2, or a third of
- * the name), or NULL. */
+/* The nearest known name for a typo (see config/nearest), or NULL. */
 const char *option_nearest(enum option_section s, struct span name);
+
+/* What a value may be: "1ms..24h", "text|json", ...  The names of all options
+ * of a section: "bind, pool, ...". */
+void option_put_allowed(struct textbuf *out, const struct option *o);
+void option_put_names(struct textbuf *out, enum option_section s);
 
 /* docs/config.md: the whole reference, in Markdown. */
 void option_put_markdown(struct textbuf *out);

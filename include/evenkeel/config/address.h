@@ -1,0 +1,39 @@
+/*
+ * address - where to listen and where backends are, from text.
+ *
+ * Every address has one canonical text, so that two spellings of the same
+ * place are seen to be the same: names in lower case, IPv6 as inet_ntop
+ * writes it, ports without leading zeros.
+ *
+ * Layer: config.  Pure.
+ *
+ * Sources: RFC 3986 3.2.2 (brackets), RFC 1123 2.1 (host names), RFC 5952
+ * (IPv6 text); unix(7) (108 bytes of sun_path with the final NUL).
+ */
+#ifndef EVENKEEL_CONFIG_ADDRESS_H
+#define EVENKEEL_CONFIG_ADDRESS_H
+
+#include "evenkeel/base/textbuf.h"
+#include "evenkeel/config/arena.h"
+#include "evenkeel/config/config.h"
+#include "evenkeel/config/value.h"
+
+#define ADDRESS_UNIX_MAX 107
+
+/* host:port with a numeric host or localhost, [v6]:port, *:port, unix:/path;
+ * port 0 is any free port.  `line` is left to the caller.  VALUE_BAD: `why`
+ * has the reason. */
+enum value_outcome address_parse_bind(struct arena *a, struct span text,
+    struct cfg_addr *addr, struct textbuf *why) WARN_UNUSED;
+
+/* host:port with a name or a numeric host, [v6]:port, unix:/path; the port is
+ * not 0.  Otherwise as above. */
+enum value_outcome address_parse_backend(struct arena *a, struct span text,
+    struct cfg_addr *addr, struct textbuf *why) WARN_UNUSED;
+
+/* A host as routes name it: a name, an IPv4 address, a bracketed IPv6 address
+ * or "*." before a name.  *host is in lower case. */
+enum value_outcome address_parse_host(struct arena *a, struct span text,
+    const char **host, struct textbuf *why) WARN_UNUSED;
+
+#endif

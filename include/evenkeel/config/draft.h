@@ -1,0 +1,108 @@
+/*
+ * draft - a configuration under way: what build, items and check share.
+ *
+ * A section of the file becomes a draft section: an object (struct
+ * cfg_listener, ...) that begins with the defaults, and a list of items for
+ * the keys that may repeat or that name other sections.  Only at the end do
+ * items become arrays and pointers.
+ *
+ * Layer: config.  Pure.  Internal to the layer.
+ */
+#ifndef EVENKEEL_CONFIG_DRAFT_H
+#define EVENKEEL_CONFIG_DRAFT_H
+
+#include "evenkeel/config/build.h"
+#include "evenkeel/config/names.h"
+#include "evenkeel/config/nearest.h"
+#include "evenkeel/config/option.h"
+
+struct draft_item {
+	struct draft_item *next; /* in the order of the file */
+	const struct option *option;
+	unsigned line;
+	const char *text;           /* hosts, paths, names of sections */
+	struct cfg_backend backend; /* binds have only its addr */
+};
+
+struct draft_section {
+	struct draft_section *next; /* in the order of the file */
+	enum option_section kind;
+	const char *name; /* empty for those without */
+	unsigned line;    /* 0: not in the file */
+	void *object;     /* struct cfg_global, ..., by kind */
+	struct draft_item *items, **last_item;
+	size_t index;   /* among its kind */
+	bool damaged;   /* it had an error: do not complain about what lacks */
+	bool used;      /* a pool: something names it */
+	uint64_t scope; /* of the names inside it */
+	unsigned seen[OPTION_TABLE_MAX]; /* line of each key, 0: not there */
+};
+
+enum draft_where {
+	DRAFT_NOWHERE, /* before the first section */
+	DRAFT_INSIDE,  /* in `current` */
+	DRAFT_SKIPPING /* in a section that nobody knows */
+};
+
+struct cfg_build {
+	struct arena *arena;
+	struct names names;
+	struct cfg *cfg;
+	struct draft_section *sections, **last_section;
+	struct draft_section *global;  /* always there */
+	struct draft_section *admin;   /* NULL: no such section */
+	struct draft_section *current; /* where keys go, or went last */
+	enum draft_where where;
+	bool lost; /* a section header may not have been understood */
+	size_t count[OPTION_SECTIONS];
+	struct cfg_problem *problems, **last_problem;
+	size_t n_problems, n_errors;
+};
+
+/* Scopes of names: sections by kind, addresses to listen on, and two for
+ * each pool. */
+enum draft_scope { DRAFT_SCOPE_BINDS = OPTION_SECTIONS, DRAFT_SCOPE_POOLS };
+
+/* Quoted text is cut and names are short, so that every message fits. */
+#define DRAFT_TEXT_MAX 2048
+
+/* One message being written; end every one with draft_end. */
+struct draft_message {
+	struct cfg_build *build;
+	enum cfg_severity severity;
+	unsigned line;
+	struct textbuf text;
+	char room[DRAFT_TEXT_MAX];
+};
+
+/* Begins a message with "[pool web] ".  An error marks the section damaged. */
+void draft_begin(struct draft_message *m, struct cfg_build *b,
+    enum cfg_severity severity, unsigned line, struct draft_section *s);
+/* Adds a name as it is, anything else in quotes. */
+void draft_put_name(struct draft_message *m, struct span name);
+/* Adds `key: "value": `. */
+void draft_put_value(
+    struct draft_message *m, const struct option *o, struct span value);
+/* Adds "; allowed: ..." for a value of the option. */
+void draft_put_allowed(struct draft_message *m, const struct option *o);
+/* Adds " (did you mean NAME?)" when a name is near; false when none is. */
+bool draft_put_nearest(struct draft_message *m, const struct nearest *n);
+void draft_end(struct draft_message *m);
+
+/* Adds the item at the end of the section's; NULL: no memory. */
+struct draft_item *draft_item_add(struct cfg_build *b, struct draft_section *s,
+    const struct option *o, unsigned line);
+/* How many items of the section belong to the option. */
+size_t draft_item_count(const struct draft_section *s, const struct option *o);
+
+/* config/items: parses a value of an option that is not plain (value.h). */
+void draft_items_parse(struct cfg_build *b, struct draft_section *s,
+    const struct option *o, const struct cfg_entry *e);
+
+/* config/check: what only the whole file can tell. */
+void draft_check(struct cfg_build *b);
+
+/* config/assemble: arrays and pointers, after a check without an error. */
+void draft_assemble(struct cfg_build *b);
+
+#endif

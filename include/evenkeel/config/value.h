@@ -1,0 +1,44 @@
+/*
+ * value - numbers, durations, sizes, words and paths as text, and back.
+ *
+ * Layer: config.  Pure.
+ */
+#ifndef EVENKEEL_CONFIG_VALUE_H
+#define EVENKEEL_CONFIG_VALUE_H
+
+#include "evenkeel/base/textbuf.h"
+#include "evenkeel/config/arena.h"
+#include "evenkeel/config/option.h"
+
+/* What value_put writes at most: the longest text of an option. */
+#define VALUE_TEXT_MAX 1024
+
+enum value_outcome {
+	VALUE_OK,
+	VALUE_BAD,
+	VALUE_NO_MEMORY /* the arena has failed */
+};
+
+/* Parses `text` for an option whose type is DURATION, SIZE, SIZE64, COUNT,
+ * ENUM or TEXT into its field of `object`.  VALUE_BAD: `why` got the reason,
+ * without the value and without what is allowed; the field is untouched.  The
+ * arena is for TEXT alone, else it may be NULL. */
+enum value_outcome value_parse(const struct option *o, struct arena *a,
+    struct span text, void *object, struct textbuf *why) WARN_UNUSED;
+
+/* The value of such an option, as value_parse reads it. */
+void value_put(struct textbuf *out, const struct option *o, const void *object);
+
+/* 0, or in the largest unit that divides it: "90s", "2m", "1500ms". */
+void value_put_duration(struct textbuf *out, uint64_t ms);
+/* In the largest unit that divides it: "16k", "8M", "1000". */
+void value_put_size(struct textbuf *out, uint64_t bytes);
+
+/* A name of the configuration: letters, digits, '_', '.', '-'. */
+bool value_is_name(struct span text);
+
+/* What stands between two '|' of `words`, beginning at `*rest`; see
+ * span_next_element. */
+bool value_next_word(struct span *rest, struct span *word) WARN_UNUSED;
+
+#endif

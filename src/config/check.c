@@ -1,0 +1,328 @@
+/* What only the whole file can tell. */
+#include "evenkeel/config/draft.h"
+
+#include "evenkeel/config/value.h"
+
+/* Names that a message lists. */
+#define LISTED_MAX 8
+
+static void
+missing(struct cfg_build *b, struct draft_section *s, const struct option *o)
+{
+	struct draft_message m;
+
+	draft_begin(&m, b, CFG_ERROR, s->line, s);
+	textbuf_str(&m.text, o->name);
+	textbuf_lit(&m.text, ": the key is required");
+	draft_put_allowed(&m, o);
+	draft_end(&m);
+}
+
+static void
+check_required(struct cfg_build *b, struct draft_section *s)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (option_table[i].section == s->kind &&
+		    option_table[i].required && s->seen[i] == 0)
+			missing(b, s, &option_table[i]);
+}
+
+/* [admin] without a listen key listens where the table says. */
+static void
+preset_address(struct cfg_build *b, struct draft_section *s)
+{
+	const struct option *o = option_find(OPTION_ADMIN, SPAN("listen"));
+	struct cfg_entry e = {.line = s->line, .value = span_of(o->preset)};
+
+	if (s->seen[o - option_table] == 0)
+		draft_items_parse(b, s, o, &e);
+}
+
+/* "NAME, NAME, ..." of the sections of a kind. */
+static void
+put_known(struct draft_message *m, enum option_section kind)
+{
+	size_t n = 0;
+
+	for (const struct draft_section *s = m->build->sections; s != NULL;
+	     s = s->next) {
+		if (s->kind != kind || !value_is_name(span_of(s->name)))
+			continue;
+		if (n == LISTED_MAX) {
+			textbuf_lit(&m->text, ", ...");
+			return;
+		}
+		textbuf_str(&m->text, n > 0 ? ", " : "");
+		textbuf_str(&m->text, s->name);
+		n++;
+	}
+}
+
+static void
+unknown_name(struct cfg_build *b, struct draft_section *s,
+    const struct draft_item *i, enum option_section kind)
+{
+	struct draft_message m;
+	struct nearest near;
+
+	draft_begin(&m, b, CFG_ERROR, i->line, s);
+	draft_put_value(&m, i->option, span_of(i->text));
+	textbuf_lit(&m.text, "unknown ");
+	textbuf_str(&m.text, option_section_word(kind));
+	nearest_init(&near, span_of(i->text));
+	for (s = b->sections; s != NULL; s = s->next)
+		if (s->kind == kind)
+			nearest_offer(&near, span_of(s->name));
+	if (!draft_put_nearest(&m, &near)) {
+		textbuf_lit(&m.text, "; allowed: ");
+		if (b->count[kind] == 0) {
+			textbuf_lit(&m.text, "none, as there is no [");
+			textbuf_str(&m.text, option_section_word(kind));
+			textbuf_lit(&m.text, " NAME]");
+		}
+		put_known(&m, kind);
+	}
+	draft_end(&m);
+}
+
+static void
+check_reference(
+    struct cfg_build *b, struct draft_section *s, const struct draft_item *i)
+{
+	enum option_section kind =
+	    i->option->type == OPTION_POOL_NAME ? OPTION_POOL : OPTION_LISTENER;
+	struct draft_section *to;
+
+	to = names_owner(&b->names, kind, span_of(i->text));
+	if (to == NULL)
+		unknown_name(b, s, i, kind);
+	else
+		to->used = true;
+}
+
+/* "the same address" or "the same name" for the second time. */
+static void
+twice(struct cfg_build *b, struct draft_section *s, const struct draft_item *i,
+    const struct draft_item *first, const char *name)
+{
+	const char *text = name != NULL ? name : i->backend.addr.text;
+	struct draft_message m;
+
+	draft_begin(&m, b, CFG_ERROR, i->line, s);
+	draft_put_value(&m, i->option, span_of(text));
+	textbuf_lit(&m.text, "the same ");
+	textbuf_str(&m.text, name != NULL ? "name" : "address");
+	textbuf_lit(&m.text, " is already at line ");
+	textbuf_u64(&m.text, first->line);
+	textbuf_lit(&m.text, "; allowed: once");
+	draft_end(&m);
+}
+
+/* The address and the name of a backend, once each in its pool. */
+static void
+check_backend(
+    struct cfg_build *b, struct draft_section *s, struct draft_item *i)
+{
+	const struct cfg_backend *backend = &i->backend;
+	const struct draft_item *first;
+
+	first = names_give(&b->names, s->scope, span_of(backend->addr.text), i);
+	if (first != NULL) {
+		twice(b, s, i, first, NULL);
+		return;
+	}
+	first = names_give(&b->names, s->scope + 1, span_of(backend->name), i);
+	if (first != NULL)
+		twice(b, s, i, first, backend->name);
+}
+
+/* One address is listened on once, over listeners and [admin]; port 0 is a
+ * different port each time. */
+static void
+check_bind(struct cfg_build *b, struct draft_section *s, struct draft_item *i)
+{
+	const struct cfg_addr *addr = &i->backend.addr;
+	const struct draft_item *first;
+
+	if (addr->kind != CFG_ADDR_UNIX && addr->port == 0)
+		return;
+	first =
+	    names_give(&b->names, DRAFT_SCOPE_BINDS, span_of(addr->text), i);
+	if (first != NULL)
+		twice(b, s, i, first, NULL);
+}
+
+static void
+check_items(struct cfg_build *b, struct draft_section *s)
+{
+	for (struct draft_item *i = s->items; i != NULL; i = i->next)
+		switch (i->option->type) {
+		case OPTION_ADDRESS:
+		case OPTION_BINDS:
+			check_bind(b, s, i);
+			break;
+		case OPTION_BACKENDS:
+			check_backend(b, s, i);
+			break;
+		case OPTION_POOL_NAME:
+		case OPTION_LISTENER_NAMES:
+			check_reference(b, s, i);
+			break;
+		default:
+			break;
+		}
+}
+
+static void
+warn(struct cfg_build *b, struct draft_section *s, const char *text)
+{
+	struct draft_message m;
+
+	draft_begin(&m, b, CFG_WARNING, s->line, s);
+	textbuf_str(&m.text, text);
+	draft_end(&m);
+}
+
+static void
+warn_pool(struct cfg_build *b, struct draft_section *s)
+{
+	const struct cfg_pool *p = s->object;
+	const struct option *o = option_find(OPTION_POOL, SPAN("backend"));
+
+	if (!s->used)
+		warn(b, s, "no listener and no route uses this pool");
+	if (draft_item_count(s, o) == 1)
+		warn(b, s,
+		    "backend: there is one; when it fails there is no other "
+		    "backend to turn to");
+	if (p->request_timeout_ms < p->connect_timeout_ms)
+		warn(b, s,
+		    "request_timeout: shorter than connect_timeout, which "
+		    "can therefore never run out");
+}
+
+/* A route without host and path takes every request of its listeners. */
+static bool
+takes_all(const struct draft_section *s)
+{
+	return s->items != NULL && s->items->next == NULL &&
+	    s->items->option->type == OPTION_POOL_NAME;
+}
+
+static void
+warn_route(struct cfg_build *b, struct draft_section *s,
+    const struct draft_section *all)
+{
+	struct draft_message m;
+
+	draft_begin(&m, b, CFG_WARNING, s->line, s);
+	textbuf_lit(&m.text, "never taken: route ");
+	textbuf_str(&m.text, all->name);
+	textbuf_lit(&m.text, " at line ");
+	textbuf_u64(&m.text, all->line);
+	textbuf_lit(&m.text, " takes every request");
+	draft_end(&m);
+}
+
+/* Only for a file without errors: one of them may be the reason. */
+static void
+warn_all(struct cfg_build *b)
+{
+	const struct draft_section *all = NULL;
+
+	for (struct draft_section *s = b->sections; s != NULL; s = s->next) {
+		if (s->kind == OPTION_POOL)
+			warn_pool(b, s);
+		if (s->kind != OPTION_ROUTE)
+			continue;
+		if (all != NULL)
+			warn_route(b, s, all);
+		else if (takes_all(s))
+			all = s;
+	}
+}
+
+static void
+no_section(struct cfg_build *b, const char *text)
+{
+	struct draft_message m;
+
+	draft_begin(&m, b, CFG_ERROR, 0, NULL);
+	textbuf_str(&m.text, text);
+	draft_end(&m);
+}
+
+/* A route without a listener key, or one whose keys may have been lost. */
+static bool
+any_route_for_all(const struct cfg_build *b)
+{
+	const struct option *o = option_find(OPTION_ROUTE, SPAN("listener"));
+
+	for (const struct draft_section *s = b->sections; s; s = s->next)
+		if (s->kind == OPTION_ROUTE &&
+		    (s->damaged || draft_item_count(s, o) == 0))
+			return true;
+	return false;
+}
+
+static void
+no_pool(struct cfg_build *b, struct draft_section *s)
+{
+	struct draft_message m;
+
+	draft_begin(&m, b, CFG_ERROR, s->line, s);
+	textbuf_lit(&m.text,
+	    "pool: required when there are several pools and no route; "
+	    "allowed: ");
+	put_known(&m, OPTION_POOL);
+	draft_end(&m);
+}
+
+/* Several pools: a listener that names none and has no route could only say
+ * 404.  After check_items, when a listener that a route names is `used`. */
+static void
+check_pools_of_listeners(struct cfg_build *b)
+{
+	const struct option *pool = option_find(OPTION_LISTENER, SPAN("pool"));
+	bool for_all = any_route_for_all(b);
+
+	for (struct draft_section *s = b->sections; s != NULL; s = s->next)
+		if (s->kind == OPTION_LISTENER && !s->damaged && !s->used &&
+		    !for_all && s->seen[pool - option_table] == 0)
+			no_pool(b, s);
+}
+
+/* The only pool is that of every listener that names none. */
+static void
+use_only_pool(struct cfg_build *b)
+{
+	for (struct draft_section *s = b->sections; s != NULL; s = s->next)
+		if (s->kind == OPTION_POOL)
+			s->used = true;
+}
+
+void
+draft_check(struct cfg_build *b)
+{
+	if (b->count[OPTION_LISTENER] == 0 && !b->lost)
+		no_section(b,
+		    "no [listener NAME] section; at least one is "
+		    "required");
+	if (b->count[OPTION_POOL] == 0 && !b->lost)
+		no_section(b,
+		    "no [pool NAME] section; at least one is "
+		    "required");
+	if (b->admin != NULL)
+		preset_address(b, b->admin);
+	for (struct draft_section *s = b->sections; s != NULL; s = s->next) {
+		if (!s->damaged)
+			check_required(b, s);
+		check_items(b, s);
+	}
+	if (b->count[OPTION_POOL] == 1)
+		use_only_pool(b);
+	else if (b->count[OPTION_POOL] > 1)
+		check_pools_of_listeners(b);
+	if (b->n_errors == 0)
+		warn_all(b);
+}

@@ -1,0 +1,227 @@
+/* Values of the options that repeat or name other sections. */
+#include "evenkeel/config/draft.h"
+
+#include "evenkeel/base/num.h"
+#include "evenkeel/config/address.h"
+
+#define WHY_MAX 512
+
+struct draft_item *
+draft_item_add(struct cfg_build *b, struct draft_section *s,
+    const struct option *o, unsigned line)
+{
+	struct draft_item *item = arena_get(b->arena, 1, sizeof(*item));
+
+	if (item == NULL)
+		return NULL;
+	item->option = o;
+	item->line = line;
+	*s->last_item = item;
+	s->last_item = &item->next;
+	return item;
+}
+
+size_t
+draft_item_count(const struct draft_section *s, const struct option *o)
+{
+	size_t n = 0;
+
+	for (const struct draft_item *i = s->items; i != NULL; i = i->next)
+		n += i->option == o;
+	return n;
+}
+
+static enum value_outcome
+bad(struct textbuf *why, const char *reason)
+{
+	textbuf_str(why, reason);
+	return VALUE_BAD;
+}
+
+/* The next run of bytes that are not white space; false: none is left. */
+static bool
+next_token(struct span *rest, struct span *token)
+{
+	size_t n = 0;
+
+	*rest = span_trim(*rest);
+	while (n < rest->len && rest->ptr[n] != ' ' && rest->ptr[n] != '\t')
+		n++;
+	*token = span_make(rest->ptr, n);
+	*rest = span_make(rest->ptr + n, rest->len - n);
+	return n > 0;
+}
+
+/* Takes "name=" off the token. */
+static bool
+take_option(struct span *token, struct span name)
+{
+	if (!span_starts_with(*token, name))
+		return false;
+	*token = span_make(token->ptr + name.len, token->len - name.len);
+	return true;
+}
+
+static enum value_outcome
+bad_backend_option(struct span token, struct textbuf *why)
+{
+	struct nearest near;
+
+	token.len = span_find(token, '=');
+	nearest_init(&near, token);
+	nearest_offer_words(&near, "weight|name");
+	textbuf_lit(why, "unknown option ");
+	cfg_put_quoted(why, token);
+	if (near.best.ptr != NULL) {
+		textbuf_lit(why, " (did you mean ");
+		textbuf_put(why, near.best);
+		textbuf_lit(why, "=?)");
+	}
+	return VALUE_BAD;
+}
+
+/* Whether a name is short enough for messages and labels. */
+static bool
+is_backend_name(struct span name)
+{
+	return value_is_name(name) && name.len <= CFG_NAME_MAX;
+}
+
+static enum value_outcome
+parse_backend(struct arena *a, struct span text, struct cfg_backend *backend,
+    struct textbuf *why)
+{
+	enum value_outcome outcome;
+	struct span token;
+	uint64_t weight = 0;
+
+	if (!next_token(&text, &token))
+		return bad(why, "the address is missing");
+	outcome = address_parse_backend(a, token, &backend->addr, why);
+	while (outcome == VALUE_OK && next_token(&text, &token)) {
+		if (take_option(&token, SPAN("weight="))) {
+			if (weight > 0)
+				return bad(why, "weight= is there twice");
+			if (!num_parse_u64(token, CFG_WEIGHT_MAX, &weight) ||
+			    weight == 0)
+				return bad(why,
+				    "the weight is not a number "
+				    "from 1 to 256");
+		} else if (take_option(&token, SPAN("name="))) {
+			if (backend->name != NULL)
+				return bad(why, "name= is there twice");
+			if (!is_backend_name(token))
+				return bad(why,
+				    "a name is up to 48 letters, "
+				    "digits, _ . -");
+			backend->name = arena_text(a, token);
+			if (backend->name == NULL)
+				return VALUE_NO_MEMORY;
+		} else {
+			return bad_backend_option(token, why);
+		}
+	}
+	if (backend->name == NULL)
+		backend->name = backend->addr.text;
+	backend->weight = weight > 0 ? (uint32_t)weight : 1;
+	return outcome;
+}
+
+static enum value_outcome
+parse_path(const struct option *o, struct arena *a, struct span text,
+    const char **path, struct textbuf *why)
+{
+	if (text.len == 0 || text.ptr[0] != '/')
+		return bad(why, "a path begins with /");
+	if (text.len > o->max)
+		return bad(why, "too long");
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		/* RFC 9112 3.2: such bytes never stand in a target. */
+		if (c <= 0x20 || c >= 0x7f || c == '?' || c == '#')
+			return bad(why,
+			    "white space, ?, # or a byte that is "
+			    "not ASCII in a path");
+	}
+	*path = arena_text(a, text);
+	return *path != NULL ? VALUE_OK : VALUE_NO_MEMORY;
+}
+
+static enum value_outcome
+parse_name(
+    struct arena *a, struct span text, const char **name, struct textbuf *why)
+{
+	if (!value_is_name(text) || text.len > CFG_NAME_MAX)
+		return bad(why, "a name consists of letters, digits, _ . -");
+	*name = arena_text(a, text);
+	return *name != NULL ? VALUE_OK : VALUE_NO_MEMORY;
+}
+
+static enum value_outcome
+parse_element(struct arena *a, struct span text, struct draft_item *item,
+    struct textbuf *why)
+{
+	const struct option *o = item->option;
+
+	if (text.len == 0)
+		return bad(why, "empty");
+	switch (o->type) {
+	case OPTION_ADDRESS:
+	case OPTION_BINDS:
+		return address_parse_bind(a, text, &item->backend.addr, why);
+	case OPTION_BACKENDS:
+		return parse_backend(a, text, &item->backend, why);
+	case OPTION_HOSTS:
+		return address_parse_host(a, text, &item->text, why);
+	case OPTION_PATHS:
+		return parse_path(o, a, text, &item->text, why);
+	default:
+		return parse_name(a, text, &item->text, why);
+	}
+}
+
+static void
+take_element(struct cfg_build *b, struct draft_section *s,
+    const struct draft_item *form, struct span text)
+{
+	char room[WHY_MAX];
+	struct textbuf why = textbuf_make(room, sizeof(room));
+	struct draft_item parsed = *form, *item;
+	struct draft_message m;
+
+	switch (parse_element(b->arena, text, &parsed, &why)) {
+	case VALUE_OK:
+		item = draft_item_add(b, s, form->option, form->line);
+		if (item == NULL)
+			return;
+		item->text = parsed.text;
+		item->backend = parsed.backend;
+		item->backend.addr.line = form->line;
+		return;
+	case VALUE_NO_MEMORY:
+		return;
+	case VALUE_BAD:
+		draft_begin(&m, b, CFG_ERROR, form->line, s);
+		draft_put_value(&m, form->option, text);
+		textbuf_put(&m.text, textbuf_span(&why));
+		draft_put_allowed(&m, form->option);
+		draft_end(&m);
+		return;
+	}
+}
+
+void
+draft_items_parse(struct cfg_build *b, struct draft_section *s,
+    const struct option *o, const struct cfg_entry *e)
+{
+	struct draft_item form = {.option = o, .line = e->line};
+	struct span rest = e->value, element;
+
+	if (!o->repeats) {
+		take_element(b, s, &form, e->value);
+		return;
+	}
+	while (span_next_element(&rest, &element))
+		take_element(b, s, &form, element);
+}

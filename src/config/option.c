@@ -1,0 +1,305 @@
+/* The one table, and how to find things in it. */
+#include "evenkeel/config/option.h"
+
+#include "evenkeel/config/nearest.h"
+#include "evenkeel/config/value.h"
+
+#define MS_SECOND 1000u
+#define MS_HOUR   3600000u
+#define KIB       1024u
+
+/* No wait is longer than a day: beyond it, it was a typo. */
+#define WAIT_MIN_MS 1
+#define WAIT_MAX_MS (24 * MS_HOUR)
+/* Buffers are sized by these. */
+#define HEAD_MIN_BYTES (1 * KIB)
+#define HEAD_MAX_BYTES (256 * KIB)
+#define HEADERS_MAX    1000
+#define BODY_MAX_BYTES ((uint64_t)1 << 50)
+#define CONNS_MAX      10000000
+#define IDLE_CONNS_MAX 65535
+#define PATH_MAX_BYTES VALUE_TEXT_MAX
+#define UNIX_MAX_BYTES 107
+
+#define GLOBAL(field) \
+	.section = OPTION_GLOBAL, .offset = offsetof(struct cfg_global, field)
+#define LISTENER(field)             \
+	.section = OPTION_LISTENER, \
+	.offset = offsetof(struct cfg_listener, field)
+#define ROUTE(field) \
+	.section = OPTION_ROUTE, .offset = offsetof(struct cfg_route, field)
+#define POOL(field) \
+	.section = OPTION_POOL, .offset = offsetof(struct cfg_pool, field)
+#define WAIT                                                             \
+	.type = OPTION_DURATION, .min = WAIT_MIN_MS, .max = WAIT_MAX_MS, \
+	.reloadable = true
+
+const struct option option_table[] = {
+    {GLOBAL(workers), .name = "workers", .type = OPTION_COUNT, .min = 1,
+	.max = CFG_WORKERS_MAX, .auto_word = "auto", .preset = "auto",
+	.help = "Worker threads; auto is one for each CPU that the process "
+		"may use, capped by the CPU quota of its cgroup."},
+    {GLOBAL(log), .name = "log", .type = OPTION_TEXT, .max = PATH_MAX_BYTES,
+	.words = "stderr|syslog", .preset = "stderr", .reloadable = true,
+	.allowed = "stderr, syslog or the path of a file",
+	.help = "Where messages of evenkeel itself go."},
+    {GLOBAL(log_level), .name = "log_level", .type = OPTION_ENUM,
+	.words = "error|warn|info|debug", .preset = "info", .reloadable = true,
+	.help = "The least important messages that are written."},
+    {GLOBAL(log_format), .name = "log_format", .type = OPTION_ENUM,
+	.words = "text|json", .preset = "text", .reloadable = true,
+	.help = "How a message is written: one line of text, or one JSON "
+		"object a line."},
+    {GLOBAL(access_log), .name = "access_log", .type = OPTION_TEXT,
+	.max = PATH_MAX_BYTES, .words = "off|stdout", .preset = "off",
+	.allowed = "off, stdout or the path of a file", .reloadable = true,
+	.help = "Where one record for each request goes."},
+    {GLOBAL(access_log_format), .name = "access_log_format",
+	.type = OPTION_ENUM, .words = "combined|json", .preset = "combined",
+	.reloadable = true,
+	.help = "How a record is written: Combined Log Format, or one JSON "
+		"object a line that tells every attempt."},
+    {GLOBAL(control), .name = "control", .type = OPTION_TEXT,
+	.max = UNIX_MAX_BYTES,
+	.without = "/run/evenkeel.sock, or "
+		   "$XDG_RUNTIME_DIR/evenkeel.sock when not root",
+	.allowed = "the path of a unix socket, at most 107 bytes",
+	.help = "The socket by which verbs such as `status` reach the running "
+		"process; it is made with mode 0600."},
+    {GLOBAL(max_connections), .name = "max_connections", .type = OPTION_COUNT,
+	.min = 1, .max = CONNS_MAX, .auto_word = "auto", .preset = "auto",
+	.reloadable = true,
+	.help = "Client connections at a time; auto follows from the limit "
+		"of open files."},
+    {GLOBAL(shutdown_timeout_ms), .name = "shutdown_timeout",
+	.type = OPTION_DURATION, .min = 0, .max = MS_HOUR, .preset = "30s",
+	.reloadable = true,
+	.help = "How long requests in flight may take to finish after a "
+		"signal to stop; 0 stops at once."},
+
+    {.section = OPTION_ADMIN,
+	.offset = offsetof(struct cfg_admin, listen),
+	.name = "listen",
+	.type = OPTION_ADDRESS,
+	.preset = "127.0.0.1:9180",
+	.reloadable = true,
+	.allowed = "host:port (a numeric host or localhost), [v6]:port, "
+		   "*:port, unix:/path",
+	.help = "Where the pages for the operator are served: status, metrics "
+		"and readiness. They only read."},
+
+    {LISTENER(binds), .offset_count = offsetof(struct cfg_listener, n_binds),
+	.name = "bind", .type = OPTION_BINDS, .repeats = true, .required = true,
+	.reloadable = true,
+	.allowed = "host:port (a numeric host or localhost), [v6]:port, "
+		   "*:port, unix:/path",
+	.help = "An address to accept clients on. `*:port` is all of IPv4, "
+		"`[::]:port` is all of IPv6 and only that; port 0 is any free "
+		"port."},
+    {LISTENER(pool), .name = "pool", .type = OPTION_POOL_NAME,
+	.reloadable = true, .without = "the only pool",
+	.allowed = "the name of a pool",
+	.help = "Where a request goes that no route takes. With several pools "
+		"and no such key the answer to it is 404; then at least one "
+		"route must apply to the listener."},
+    {LISTENER(header_timeout_ms), .name = "header_timeout", WAIT,
+	.preset = "10s",
+	.help = "The whole request head must be there in this time, else the "
+		"answer is 408."},
+    {LISTENER(body_timeout_ms), .name = "body_timeout", WAIT, .preset = "30s",
+	.help = "The longest gap between bytes of a request body, else the "
+		"answer is 408."},
+    {LISTENER(idle_timeout_ms), .name = "idle_timeout", WAIT, .preset = "60s",
+	.help = "How long a connection is kept for the client's next "
+		"request."},
+    {LISTENER(send_timeout_ms), .name = "send_timeout", WAIT, .preset = "30s",
+	.help = "How long a client may read nothing of its answer before the "
+		"connection is closed."},
+    {LISTENER(max_header_size), .name = "max_header_size", .type = OPTION_SIZE,
+	.min = HEAD_MIN_BYTES, .max = HEAD_MAX_BYTES, .preset = "16k",
+	.reloadable = true,
+	.help = "A longer request head is answered with 431, a request line "
+		"over 8k with 414."},
+    {LISTENER(max_headers), .name = "max_headers", .type = OPTION_COUNT,
+	.min = 1, .max = HEADERS_MAX, .preset = "100", .reloadable = true,
+	.help = "A request with more fields is answered with 431."},
+    {LISTENER(max_body_size), .name = "max_body_size", .type = OPTION_SIZE64,
+	.min = 0, .max = BODY_MAX_BYTES, .preset = "0", .reloadable = true,
+	.help = "A longer request body is answered with 413; 0 is no limit."},
+    {LISTENER(forwarded), .name = "forwarded", .type = OPTION_ENUM,
+	.words = "x|off", .preset = "x", .reloadable = true,
+	.help = "How backends learn about the client: x sets "
+		"X-Forwarded-For, -Proto and -Host, off sends none of them; "
+		"what the client itself sent under these names is always "
+		"removed."},
+    {LISTENER(request_id), .name = "request_id", .type = OPTION_ENUM,
+	.words = "off|backend|both", .preset = "backend", .reloadable = true,
+	.help = "Who is sent the X-Request-Id of a request: nobody, the "
+		"backend, or the backend and the client. Errors made by "
+		"evenkeel always carry it."},
+
+    {ROUTE(listeners), .offset_count = offsetof(struct cfg_route, n_listeners),
+	.name = "listener", .type = OPTION_LISTENER_NAMES, .repeats = true,
+	.reloadable = true, .without = "all listeners",
+	.allowed = "the name of a listener",
+	.help = "The listener whose requests the route looks at."},
+    {ROUTE(hosts), .offset_count = offsetof(struct cfg_route, n_hosts),
+	.name = "host", .type = OPTION_HOSTS, .repeats = true,
+	.reloadable = true, .without = "any host",
+	.allowed = "a host name without a port, or *.example.com",
+	.help = "The host that the client asked for; `*.example.com` is every "
+		"name that ends in `.example.com`. Case does not matter."},
+    {ROUTE(paths), .offset_count = offsetof(struct cfg_route, n_paths),
+	.name = "path", .type = OPTION_PATHS, .repeats = true,
+	.max = PATH_MAX_BYTES, .reloadable = true, .without = "any path",
+	.allowed = "a path that begins with /, without ? and #",
+	.help = "What the path begins with, up to the end or to a `/`: `/api` "
+		"takes `/api` and `/api/x`, not `/apix`."},
+    {ROUTE(pool), .name = "pool", .type = OPTION_POOL_NAME, .required = true,
+	.reloadable = true, .allowed = "the name of a pool",
+	.help = "Where the requests go that the route takes."},
+
+    {POOL(backends), .offset_count = offsetof(struct cfg_pool, n_backends),
+	.name = "backend", .type = OPTION_BACKENDS, .repeats = true,
+	.required = true, .reloadable = true,
+	.allowed = "host:port, [v6]:port or unix:/path, then weight=1..256 "
+		   "and name=X",
+	.help = "A server that can answer any request of the pool. One of "
+		"weight 3 gets three times the requests of one of weight 1 "
+		"(the default); its name in logs and metrics is its address "
+		"unless `name=` gives another."},
+    {POOL(balance), .name = "balance", .type = OPTION_ENUM,
+	.words = "round_robin", .preset = "round_robin", .reloadable = true,
+	.help = "Who is next: round_robin takes the backends in turn, by "
+		"their weights."},
+    {POOL(connect_timeout_ms), .name = "connect_timeout", WAIT, .preset = "2s",
+	.help = "How long connecting to a backend may take."},
+    {POOL(response_timeout_ms), .name = "response_timeout", WAIT,
+	.preset = "30s",
+	.help = "From the request being sent to the whole head of its final "
+		"response, in one attempt."},
+    {POOL(stream_timeout_ms), .name = "stream_timeout", WAIT, .preset = "60s",
+	.help = "The longest gap between bytes of a response body."},
+    {POOL(request_timeout_ms), .name = "request_timeout", WAIT, .preset = "60s",
+	.help = "Everything until the head of the response goes to the "
+		"client, else the answer is 504. The clock stands still while "
+		"the client is still sending."},
+    {POOL(max_header_size), .name = "max_header_size", .type = OPTION_SIZE,
+	.min = HEAD_MIN_BYTES, .max = HEAD_MAX_BYTES, .preset = "32k",
+	.reloadable = true,
+	.help = "A response with a longer head counts as bad: the answer is "
+		"502."},
+    {POOL(max_headers), .name = "max_headers", .type = OPTION_COUNT, .min = 1,
+	.max = HEADERS_MAX, .preset = "200", .reloadable = true,
+	.help = "A response with more fields counts as bad: the answer is "
+		"502."},
+    {POOL(keepalive), .name = "keepalive", .type = OPTION_COUNT, .min = 0,
+	.max = IDLE_CONNS_MAX, .preset = "64", .reloadable = true,
+	.help = "Idle connections that are kept for each backend, over all "
+		"workers; 0 opens a new one for each request."},
+    {POOL(keepalive_timeout_ms), .name = "keepalive_timeout", WAIT,
+	.preset = "30s",
+	.help = "How long an idle connection to a backend is kept. It should "
+		"be shorter than the time the backend keeps it."},
+};
+
+const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
+
+_Static_assert(
+    sizeof(option_table) / sizeof(option_table[0]) <= OPTION_TABLE_MAX,
+    "raise OPTION_TABLE_MAX");
+
+const char *
+option_section_word(enum option_section s)
+{
+	static const char *const words[OPTION_SECTIONS] = {
+	    "global", "admin", "listener", "route", "pool"};
+
+	return words[s];
+}
+
+bool
+option_section_named(enum option_section s)
+{
+	return s != OPTION_GLOBAL && s != OPTION_ADMIN;
+}
+
+const struct option *
+option_find(enum option_section s, struct span name)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (option_table[i].section == s &&
+		    span_equal(name, span_of(option_table[i].name)))
+			return &option_table[i];
+	return NULL;
+}
+
+const char *
+option_nearest(enum option_section s, struct span name)
+{
+	struct nearest near;
+
+	nearest_init(&near, name);
+	for (size_t i = 0; i < option_count; i++)
+		if (option_table[i].section == s)
+			nearest_offer(&near, span_of(option_table[i].name));
+	return near.best.ptr;
+}
+
+void
+option_put_names(struct textbuf *out, enum option_section s)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < option_count; i++) {
+		if (option_table[i].section != s)
+			continue;
+		if (!first)
+			textbuf_lit(out, ", ");
+		textbuf_str(out, option_table[i].name);
+		first = false;
+	}
+}
+
+static void
+put_words(struct textbuf *out, const char *words)
+{
+	struct span rest = span_of(words), word;
+
+	for (bool first = true; value_next_word(&rest, &word); first = false) {
+		if (!first)
+			textbuf_lit(out, ", ");
+		textbuf_put(out, word);
+	}
+}
+
+static void
+put_bound(struct textbuf *out, const struct option *o, uint64_t bound)
+{
+	if (o->type == OPTION_DURATION)
+		value_put_duration(out, bound);
+	else if (o->type == OPTION_COUNT)
+		textbuf_u64(out, bound);
+	else
+		value_put_size(out, bound);
+}
+
+void
+option_put_allowed(struct textbuf *out, const struct option *o)
+{
+	if (o->allowed != NULL) {
+		textbuf_str(out, o->allowed);
+		return;
+	}
+	if (o->type == OPTION_ENUM) {
+		put_words(out, o->words);
+		return;
+	}
+	if (o->auto_word != NULL) {
+		textbuf_str(out, o->auto_word);
+		textbuf_lit(out, ", ");
+	}
+	put_bound(out, o, o->min);
+	textbuf_lit(out, "..");
+	put_bound(out, o, o->max);
+}
