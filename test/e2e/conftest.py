@@ -1,5 +1,6 @@
 """Fixtures: `evenkeel` starts proxies, `backend` servers, `client` connections."""
 import shutil
+import socket
 
 import pytest
 
@@ -70,6 +71,16 @@ def lb(evenkeel):
         records = "access_log = access.log\naccess_log_format = json\n"
         return evenkeel(ini(backends, top=records + top, **options), binary=binary)
     return make
+
+
+@pytest.fixture
+def free_port():
+    """free_port() -> a port nobody has now, for servers that cannot tell theirs."""
+    def find():
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            return s.getsockname()[1]
+    return find
 
 
 @pytest.fixture

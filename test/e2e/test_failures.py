@@ -1,19 +1,17 @@
 """Backends and clients that go away."""
-import socket
-
 import pytest
 
 from harness import Gate, until
 
 
-def free_address():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{s.getsockname()[1]}"
+@pytest.fixture
+def dead(free_port):
+    """An address where nobody listens."""
+    return f"127.0.0.1:{free_port()}"
 
 
-def test_refused_connection_is_502(lb, client):
-    proxy = lb([free_address() + " name=gone"])
+def test_refused_connection_is_502(lb, client, dead):
+    proxy = lb([dead + " name=gone"])
     c = client(proxy)
     r = c.ask()
     assert r.status == 502 and r.has("proxy-status") and r.has("x-request-id")
@@ -24,16 +22,16 @@ def test_refused_connection_is_502(lb, client):
         [("gone", "connect_refused")]
 
 
-def test_client_connection_survives_a_502(lb, client):
-    c = client(lb([free_address()]))
+def test_client_connection_survives_a_502(lb, client, dead):
+    c = client(lb([dead]))
     for _ in range(3):
         r = c.ask()
         assert r.status == 502 and "close" not in r.tokens("connection")
 
 
-def test_502_for_a_request_with_body(lb, client):
+def test_502_for_a_request_with_body(lb, client, dead):
     """What was not read of the body must not become the next request."""
-    proxy = lb([free_address()])
+    proxy = lb([dead])
     c = client(proxy)
     c.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 28\r\n\r\nGET /evil HTTP/1.1\r\nHost: h\r\n")
     assert c.response().status == 502
@@ -134,9 +132,9 @@ def test_half_close_in_a_body_never_looks_complete(lb, backend, client):
     assert rest == b"" or rest.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 408 "))
 
 
-def test_one_dead_backend_of_two(lb, backend, client):
+def test_one_dead_backend_of_two(lb, backend, client, dead):
     """One attempt a request: the dead one's share gets 502, nobody else."""
-    proxy = lb([backend(), free_address()])
+    proxy = lb([backend(), dead])
     c = client(proxy)
     statuses = [c.ask().status for _ in range(20)]
     assert sorted(statuses) == [200] * 10 + [502] * 10

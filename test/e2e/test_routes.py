@@ -35,7 +35,6 @@ pool = shop
     ("lb.test", "/API", "b0"),
     ("shop.test", "/", "b2"),
     ("SHOP.test:8080", "/", "b2"),
-    ("shop.test.", "/", "b2"),
     ("a.shop.test", "/", "b2"),
     ("a.b.shop.test", "/", "b2"),
     ("ashop.test", "/", "b0"),
