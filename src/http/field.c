@@ -2,7 +2,7 @@
 
 #include "evenkeel/http/octets.h"
 
-/* Longest name of the table below. */
+/* Longest name of the table below; same_nocase compares up to 24 bytes. */
 #define NAME_LONGEST 19
 
 struct known {
@@ -10,7 +10,10 @@ struct known {
 	uint8_t id;
 };
 
-/* By length. */
+/* Of X-Forwarded-* and X-Request-Id. */
+#define X_NAME_SHORTEST 12
+
+/* By length; no two of the same length begin with the same letter. */
 static const struct known known[] = {
     {"te", H1_FIELD_TE},
     {"via", H1_FIELD_VIA},
@@ -25,7 +28,6 @@ static const struct known known[] = {
     {"user-agent", H1_FIELD_USER_AGENT},
     {"keep-alive", H1_FIELD_KEEP_ALIVE},
     {"retry-after", H1_FIELD_RETRY_AFTER},
-    {"x-request-id", H1_FIELD_X_REQUEST_ID},
     {"authorization", H1_FIELD_AUTHORIZATION},
     {"content-length", H1_FIELD_CONTENT_LENGTH},
     {"http2-settings", H1_FIELD_HTTP2_SETTINGS},
@@ -40,12 +42,51 @@ static const struct known known[] = {
 static const uint8_t first_of[NAME_LONGEST + 2] = {
     0, 0, 0, 1, 2, 4, 4, 5, 8, 8, 9, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22};
 
-/*
- * `name` is `text` (lower case, of the same length) but for case and '_'.
- * In a token `| 0x20` folds letters and nothing else onto letters and '-'.
- */
+/* In a token `| 0x20` makes letters lower case and gives no other byte that
+ * is a letter or '-'.  So a name matches when all these differences are 0. */
+static inline uint64_t
+diff8(const char *name, const char *text)
+{
+	return (octets_load(name) | (UINT64_MAX / 255 * 0x20)) ^
+	    octets_load(text);
+}
+
+static inline uint32_t
+diff4(const char *name, const char *text)
+{
+	uint32_t a, b;
+
+	memcpy(&a, name, sizeof(a));
+	memcpy(&b, text, sizeof(b));
+	return (a | 0x20202020U) ^ b;
+}
+
+/* `name` is `text` (lower case, of the same length) but for case; loads
+ * overlap where the length is no multiple of theirs. */
 static inline bool
-same(const char *name, const char *text, size_t len, bool *underscore)
+same_nocase(const char *name, const char *text, size_t len)
+{
+	uint64_t diff;
+
+	if (len >= 8) {
+		diff =
+		    diff8(name, text) | diff8(name + len - 8, text + len - 8);
+		if (len > 16)
+			diff |= diff8(name + 8, text + 8);
+		return diff == 0;
+	}
+	if (len >= 4)
+		return (diff4(name, text) |
+			   diff4(name + len - 4, text + len - 4)) == 0;
+	for (size_t i = 0; i < len; i++)
+		if ((name[i] | 0x20) != text[i])
+			return false;
+	return true;
+}
+
+/* The same, with '_' read as '-' and at least one of them. */
+static bool __attribute__((noinline))
+same_underscored(const char *name, const char *text, size_t len)
 {
 	bool under = false;
 
@@ -56,30 +97,60 @@ same(const char *name, const char *text, size_t len, bool *underscore)
 			return false;
 		under = true;
 	}
-	*underscore = under;
-	return true;
+	return under;
+}
+
+static inline bool
+same(const char *name, const char *text, size_t len, bool *underscore)
+{
+	*underscore = false;
+	if (same_nocase(name, text, len))
+		return true;
+	*underscore = same_underscored(name, text, len);
+	return *underscore;
+}
+
+static enum h1_field_id __attribute__((noinline))
+confirm(struct span name, const struct known *k, bool *underscore)
+{
+	return same(name.ptr, k->name, name.len, underscore)
+	    ? (enum h1_field_id)k->id
+	    : H1_FIELD_OTHER;
+}
+
+/* Names of at least 12 bytes that begin with 'x'. */
+static enum h1_field_id __attribute__((noinline))
+lookup_x(struct span name, bool *underscore)
+{
+	static const char prefix[] = "x-forwarded-";
+	static const struct known request_id = {
+	    "x-request-id", H1_FIELD_X_REQUEST_ID};
+
+	if (!same(name.ptr, prefix, X_NAME_SHORTEST, underscore))
+		return name.len == X_NAME_SHORTEST
+		    ? confirm(name, &request_id, underscore)
+		    : H1_FIELD_OTHER;
+	/* X-Forwarded-For_Real: the prefix is not the whole name. */
+	*underscore = memchr(name.ptr, '_', name.len) != NULL;
+	return H1_FIELD_X_FORWARDED;
 }
 
 enum h1_field_id
 h1_field_lookup(struct span name, bool *underscore)
 {
-	static const char prefix[] = "x-forwarded-";
-	const size_t prefix_len = sizeof(prefix) - 1;
+	char first;
 
 	*underscore = false;
-	if (name.len >= prefix_len && (name.ptr[0] | 0x20) == 'x' &&
-	    same(name.ptr, prefix, prefix_len, underscore)) {
-		/* X-Forwarded_For: same() saw the prefix only. */
-		if (memchr(name.ptr, '_', name.len) != NULL)
-			*underscore = true;
-		return H1_FIELD_X_FORWARDED;
-	}
+	if (name.len == 0)
+		return H1_FIELD_OTHER;
+	first = (char)(name.ptr[0] | 0x20);
+	if (first == 'x' && name.len >= X_NAME_SHORTEST)
+		return lookup_x(name, underscore);
 	if (name.len > NAME_LONGEST)
 		return H1_FIELD_OTHER;
 	for (size_t i = first_of[name.len]; i < first_of[name.len + 1]; i++)
-		if ((name.ptr[0] | 0x20) == known[i].name[0] &&
-		    same(name.ptr, known[i].name, name.len, underscore))
-			return (enum h1_field_id)known[i].id;
+		if (first == known[i].name[0])
+			return confirm(name, &known[i], underscore);
 	return H1_FIELD_OTHER;
 }
 
@@ -88,7 +159,7 @@ h1_is_token(struct span s)
 {
 	const char *end = s.ptr + s.len;
 
-	return s.len > 0 && octets_skip(s.ptr, end, OCTETS_TOKEN) == end;
+	return s.len > 0 && octets_skip_token(s.ptr, end) == end;
 }
 
 enum h1_error
@@ -97,7 +168,7 @@ h1_field_line(struct span line, struct h1_field *out)
 	const char *end = line.ptr + line.len, *p;
 	struct span value;
 
-	p = octets_skip(line.ptr, end, OCTETS_TOKEN);
+	p = octets_skip_token(line.ptr, end);
 	if (p == line.ptr || p == end || *p != ':')
 		return line.len > 0 && octets_is_blank(*line.ptr)
 		    ? H1_E_FOLD

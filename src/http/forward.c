@@ -66,15 +66,6 @@ is_nominated(const struct copy *c, const struct h1_field *f)
 	return false;
 }
 
-static inline bool
-is_dropped(const struct copy *c, const struct h1_field *f)
-{
-	uint32_t drops = f->underscore ? c->under_drops : c->drops;
-
-	return (drops >> f->id & 1) != 0 ||
-	    (c->nominates && is_nominated(c, f));
-}
-
 static void
 put_tidy(struct textbuf *out, const struct h1_field *f, const char *base)
 {
@@ -101,7 +92,9 @@ copy_fields(struct textbuf *out, struct copy *c, uint32_t i)
 	for (; i < h->n_fields; i++) {
 		const struct h1_field *f = &h->fields[i];
 		uint32_t end = line_end(h, i);
-		bool drop = is_dropped(c, f);
+		uint32_t drops = f->underscore ? c->under_drops : c->drops;
+		bool drop = (drops >> f->id & 1) != 0 ||
+		    (c->nominates && is_nominated(c, f));
 
 		if (!drop && is_tidy(f, end))
 			continue;

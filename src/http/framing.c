@@ -111,10 +111,25 @@ reg_name_len(struct span s)
 	}
 }
 
+/* RFC 3986 3.2.3: *DIGIT. */
+static bool
+is_port(struct span s)
+{
+	unsigned port = 0;
+
+	if (s.len > 5)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (!octets_is_digit(s.ptr[i]))
+			return false;
+		port = port * 10 + (unsigned)(s.ptr[i] - '0');
+	}
+	return port <= 65535;
+}
+
 bool
 h1_is_authority(struct span s)
 {
-	uint64_t port;
 	size_t n;
 
 	if (s.len == 0)
@@ -129,13 +144,9 @@ h1_is_authority(struct span s)
 		if (n == 0 || n > H1_HOST_NAME_BYTES)
 			return false;
 	}
-	if (n == s.len)
-		return true;
-	if (s.ptr[n] != ':')
-		return false;
-	/* RFC 3986 3.2.3: port = *DIGIT; leading zeros are held in bounds. */
-	s = span_make(s.ptr + n + 1, s.len - n - 1);
-	return s.len == 0 || (s.len <= 5 && num_parse_u64(s, 65535, &port));
+	return n == s.len ||
+	    (s.ptr[n] == ':' &&
+		is_port(span_make(s.ptr + n + 1, s.len - n - 1)));
 }
 
 static void

@@ -51,9 +51,9 @@ text_from_mark(const struct scan *s)
 }
 
 static enum state
-bad(struct scan *s, enum h1_error e)
+bad(struct h1_head *h, enum h1_error e)
 {
-	s->h->error = (uint8_t)e;
+	h->error = (uint8_t)e;
 	return BAD;
 }
 
@@ -64,7 +64,7 @@ expect(struct scan *s, char want, enum state then, enum h1_error e)
 	if (s->p == s->end)
 		return MORE;
 	if (*s->p != want)
-		return bad(s, *s->p == '\n' ? H1_E_LINE_END : e);
+		return bad(s->h, *s->p == '\n' ? H1_E_LINE_END : e);
 	s->p++;
 	return then;
 }
@@ -92,7 +92,7 @@ on_start(struct scan *s)
 		return START_LF;
 	}
 	if (!octets_is(*s->p, OCTETS_TOKEN))
-		return bad(s, *s->p == '\n' ? H1_E_LINE_END : H1_E_METHOD);
+		return bad(s->h, *s->p == '\n' ? H1_E_LINE_END : H1_E_METHOD);
 	h->start = h->mark = offset(s);
 	return METHOD;
 }
@@ -132,11 +132,11 @@ on_method(struct scan *s)
 	struct h1_head *h = s->h;
 	const char *end = line_end(s);
 
-	s->p = octets_skip(s->p, end, OCTETS_TOKEN);
+	s->p = octets_skip_token(s->p, end);
 	if (s->p == end)
 		return MORE;
 	if (*s->p != ' ')
-		return bad(s, H1_E_METHOD);
+		return bad(s->h, H1_E_METHOD);
 	h->method_text = text_from_mark(s);
 	h->method = (uint8_t)lookup_method(h1_span(h->method_text, s->base));
 	s->p++;
@@ -150,11 +150,11 @@ on_target(struct scan *s)
 	struct h1_head *h = s->h;
 	const char *end = line_end(s);
 
-	s->p = octets_skip(s->p, end, OCTETS_TARGET);
+	s->p = octets_skip_target(s->p, end);
 	if (s->p == end)
 		return MORE;
 	if (*s->p != ' ' || offset(s) == h->mark)
-		return bad(s, H1_E_TARGET);
+		return bad(s->h, H1_E_TARGET);
 	h->target = text_from_mark(s);
 	s->p++;
 	h->mark = offset(s);
@@ -180,12 +180,12 @@ version(struct scan *s, const char *end, enum state then)
 		char want = form[s->p - start];
 
 		if (want == '0' ? *s->p < '0' || *s->p > '9' : *s->p != want)
-			return bad(s, H1_E_VERSION);
+			return bad(s->h, H1_E_VERSION);
 	}
 	if (s->p - start < 8)
 		return MORE;
 	if (start[5] != '1')
-		return bad(s, H1_E_VERSION_HIGH);
+		return bad(s->h, H1_E_VERSION_HIGH);
 	h->minor = start[7] != '0';
 	return then;
 }
@@ -197,13 +197,13 @@ on_status_code(struct scan *s)
 
 	for (; s->p < s->end && offset(s) - h->mark < 3; s->p++) {
 		if (*s->p < '0' || *s->p > '9')
-			return bad(s, H1_E_STATUS);
+			return bad(s->h, H1_E_STATUS);
 		h->status = (uint16_t)(h->status * 10 + (*s->p - '0'));
 	}
 	if (offset(s) - h->mark < 3)
 		return MORE;
 	if (h->status < 100 || h->status > 599)
-		return bad(s, H1_E_STATUS);
+		return bad(s->h, H1_E_STATUS);
 	return STATUS_AFTER;
 }
 
@@ -242,11 +242,11 @@ on_line(struct scan *s)
 	if (!octets_is(*s->p, OCTETS_TOKEN)) {
 		/* RFC 9112 5.2: obs-fold is refused, not unfolded. */
 		if (octets_is_blank(*s->p))
-			return bad(s, H1_E_FOLD);
+			return bad(s->h, H1_E_FOLD);
 		return expect(s, '\r', LAST_LF, H1_E_FIELD_NAME);
 	}
 	if (h->n_fields == h->limits.fields)
-		return bad(s, H1_E_FIELDS_MANY);
+		return bad(s->h, H1_E_FIELDS_MANY);
 	h->mark = offset(s);
 	return NAME;
 }
@@ -256,12 +256,12 @@ on_name(struct scan *s)
 {
 	struct h1_field *f = &s->h->fields[s->h->n_fields];
 
-	s->p = octets_skip(s->p, s->end, OCTETS_TOKEN);
+	s->p = octets_skip_token(s->p, s->end);
 	if (s->p == s->end)
 		return MORE;
 	/* RFC 9112 5.1: no white space before the colon. */
 	if (*s->p != ':')
-		return bad(s, H1_E_FIELD_NAME);
+		return bad(s->h, H1_E_FIELD_NAME);
 	f->name = text_from_mark(s);
 	f->id =
 	    (uint8_t)h1_field_lookup(h1_span(f->name, s->base), &f->underscore);
@@ -283,17 +283,17 @@ on_space(struct scan *s)
 static enum state
 on_value(struct scan *s)
 {
-	struct h1_head *h = s->h;
-	struct h1_text value;
+	const char *value = s->base + s->h->mark, *end;
+	struct h1_field *f = &s->h->fields[s->h->n_fields];
 
 	s->p = octets_skip_text(s->p, s->end);
 	if (s->p == s->end)
 		return MORE;
-	value = text_from_mark(s);
-	while (value.len > 0 &&
-	    octets_is_blank(s->base[value.off + value.len - 1]))
-		value.len--;
-	h->fields[h->n_fields].value = value;
+	end = s->p;
+	while (end > value && octets_is_blank(end[-1]))
+		end--;
+	f->value.off = s->h->mark;
+	f->value.len = (uint32_t)(end - value);
 	return expect(s, '\r', VALUE_LF, H1_E_FIELD_VALUE);
 }
 
@@ -350,25 +350,23 @@ step(struct scan *s, enum state state)
 	case LAST_LF:
 		return expect(s, '\n', DONE, H1_E_LINE_END);
 	default:
-		return bad(s, H1_E_METHOD);
+		return bad(s->h, H1_E_METHOD);
 	}
 }
 
 /* All of the window is used.  The verdict at a limit must not wait for the
  * byte behind it: that is never looked at. */
 static enum h1_result
-pause_or_refuse(struct scan *s, enum state state)
+pause_or_refuse(struct h1_head *h, enum state state)
 {
-	struct h1_head *h = s->h;
 	bool request_line = state <= REQUEST_LF;
 
-	h->pos = offset(s);
 	h->state = (uint8_t)state;
 	if (h->pos == h->limits.head_bytes)
-		bad(s, request_line ? H1_E_LINE_LONG : H1_E_HEAD_LONG);
+		bad(h, request_line ? H1_E_LINE_LONG : H1_E_HEAD_LONG);
 	else if (state >= METHOD && state <= VERSION &&
 	    h->pos == h->start + H1_REQUEST_LINE_BYTES)
-		bad(s, H1_E_LINE_LONG);
+		bad(h, H1_E_LINE_LONG);
 	return h->error == H1_OK ? H1_MORE : H1_BAD;
 }
 
@@ -384,9 +382,9 @@ h1_head_parse(struct h1_head *h, const char *base, size_t len)
 		state = next;
 		next = step(&s, state);
 	} while (next < MORE);
-	if (next == MORE)
-		return pause_or_refuse(&s, state);
 	h->pos = offset(&s);
+	if (next == MORE)
+		return pause_or_refuse(h, state);
 	h->state = (uint8_t)next;
 	if (next == BAD)
 		return H1_BAD;
