@@ -67,13 +67,12 @@ open_streams(struct log *l, const struct log_options *o, struct textbuf *why)
 struct log *
 log_create(const struct log_options *o, struct textbuf *why)
 {
-	struct log *l = aligned_alloc(LOG_CACHE_LINE, sizeof(struct log));
+	struct log *l = calloc(1, sizeof(*l));
 
 	if (!l) {
 		textbuf_lit(why, "log: no memory");
 		return NULL;
 	}
-	memset(l, 0, sizeof(*l));
 	l->level = o->level;
 	l->format = o->format;
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -172,7 +171,7 @@ mark_cut(char *text, size_t len)
 {
 	if (len < LOG_LINE_BYTES)
 		return len;
-	memcpy(text + LOG_LINE_BYTES - 4, "...", 3);
+	memset(text + LOG_LINE_BYTES - 4, '.', 3);
 	return LOG_LINE_BYTES - 1;
 }
 

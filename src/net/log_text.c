@@ -1,20 +1,11 @@
 #include "evenkeel/net/log_text.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "evenkeel/http/access.h"
+#include "evenkeel/net/clock.h"
 
 static const char *const words[] = {"error", "warn", "info", "debug"};
-
-static uint64_t
-unix_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void
 put_escaped(struct textbuf *t, struct span s)
@@ -41,7 +32,7 @@ log_text_put(struct textbuf *t, enum log_format format, bool stamp,
 {
 	if (format == LOG_FORMAT_JSON) {
 		textbuf_lit(t, "{\"time\":\"");
-		access_put_time(t, unix_ms());
+		access_put_time(t, clock_unix_ms());
 		textbuf_lit(t, "\",\"level\":\"");
 		textbuf_str(t, words[level]);
 		textbuf_lit(t, "\",\"message\":\"");
@@ -50,7 +41,7 @@ log_text_put(struct textbuf *t, enum log_format format, bool stamp,
 		return;
 	}
 	if (stamp) {
-		access_put_time(t, unix_ms());
+		access_put_time(t, clock_unix_ms());
 		textbuf_lit(t, " ");
 		textbuf_str(t, words[level]);
 		textbuf_put(t, span_make("  ", 6 - strlen(words[level])));

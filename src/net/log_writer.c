@@ -4,9 +4,9 @@
 #include <poll.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "evenkeel/net/clock.h"
 #include "evenkeel/net/log_text.h"
 
 /* A file that failed is tried again after this, if no line comes before. */
@@ -15,15 +15,6 @@
 #define LOG_FREE_MS 2000
 /* Lost lines are told at most so often. */
 #define LOG_TELL_MS 1000
-
-static uint64_t
-monotonic_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void
 log_writer_call(struct log *l)
@@ -133,9 +124,9 @@ loss_reason(int error)
 static void
 writer_tell_losses(struct log *l)
 {
-	uint64_t now = monotonic_ms();
+	uint64_t now = clock_monotonic_us();
 
-	if (now - l->told_ms < LOG_TELL_MS)
+	if (now - l->told_us < LOG_TELL_MS * 1000)
 		return;
 	for (struct log_ring *r = l->rings; r; r = r->next) {
 		uint64_t n = ring_lost(r);
@@ -143,7 +134,7 @@ writer_tell_losses(struct log *l)
 		if (n != r->told &&
 		    writer_tell(l, r->name, n - r->told, "too many at once")) {
 			r->told = n;
-			l->told_ms = now;
+			l->told_us = now;
 		}
 	}
 	for (int i = 0; i < LOG_STREAMS; i++) {
@@ -154,7 +145,7 @@ writer_tell_losses(struct log *l)
 		if (writer_tell(l, f->name, f->lost - f->told,
 			loss_reason(f->lost_error))) {
 			f->told = f->lost;
-			l->told_ms = now;
+			l->told_us = now;
 		}
 	}
 }
@@ -247,15 +238,16 @@ writer_blocked(const struct log *l)
 void
 log_writer_finish(struct log *l)
 {
-	uint64_t now = monotonic_ms(), end = now + LOG_FREE_MS;
+	uint64_t now = clock_monotonic_us();
+	uint64_t end = now + LOG_FREE_MS * 1000;
 
-	l->told_ms = 0; /* the last chance */
+	l->told_us = 0; /* the last chance */
 	l->patient = true;
 	writer_round(l);
 	while (writer_blocked(l) && now < end) {
-		writer_wait(l, (int)(end - now));
+		writer_wait(l, (int)((end - now + 999) / 1000));
 		writer_round(l);
-		now = monotonic_ms();
+		now = clock_monotonic_us();
 	}
 }
 

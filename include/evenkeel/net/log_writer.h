@@ -32,21 +32,20 @@ struct log {
 	/* constant after log_create */
 	enum log_level level;
 	enum log_format format;
-	bool to_syslog;
-	bool has_access;
 	struct log_file *files[LOG_STREAMS]; /* opened; NULL: none */
 	struct log_file *to[LOG_STREAMS];    /* where a stream goes */
 	struct log_ring *rings;              /* constant after log_start */
-	int wake_fd;                         /* eventfd */
 	pthread_t thread;
-	bool started;
+	int wake_fd; /* eventfd */
+	bool to_syslog, has_access, started;
 	/* the writer's */
 	bool patient;     /* lines for a blocked file stay in their rings */
-	uint64_t told_ms; /* when losses were told last, monotonic */
-	/* shared */
-	_Alignas(LOG_CACHE_LINE) _Atomic int state; /* enum writer_state */
-	_Atomic bool stopping;
+	uint64_t told_us; /* when losses were told last, monotonic */
+	/* shared; written a few times in LOG_GATHER_MS, so not worth a cache
+	 * line of its own */
 	_Atomic uint64_t lost; /* by files */
+	_Atomic int state;     /* enum writer_state */
+	_Atomic bool stopping;
 };
 
 /* The thread's function; `arg` is the log. */
