@@ -144,7 +144,8 @@ split_port(
 	size_t bracket = span_find_last(text, ']');
 	uint64_t number;
 
-	if (span_find(text, '/') < text.len)
+	if (span_find(text, '/') < text.len ||
+	    span_starts_with(text, SPAN("srv:")))
 		return bad(why,
 		    "not an address (of the schemes only unix:/path "
 		    "is known)");

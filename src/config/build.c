@@ -158,9 +158,11 @@ note_section(struct cfg_build *b, struct draft_section *s)
 
 	if (first == NULL)
 		return;
+	b->lost = true;
 	draft_begin(&m, b, CFG_ERROR, s->line, s);
 	textbuf_lit(&m.text, "the section already began at line ");
 	textbuf_u64(&m.text, first->line);
+	textbuf_lit(&m.text, "; allowed: once");
 	draft_end(&m);
 }
 
@@ -168,13 +170,15 @@ static const char *
 bad_name(enum option_section kind, struct span name)
 {
 	if (!option_section_named(kind))
-		return name.len > 0 ? "a section of this kind bears no name"
-				    : NULL;
+		return name.len > 0
+		    ? "this section bears no name; allowed: [global], [admin]"
+		    : NULL;
 	if (name.len == 0)
-		return "the name is missing, as in [pool web]";
+		return "the name is missing; allowed: [listener NAME], [route "
+		       "NAME], [pool NAME]";
 	return value_is_name(name)
 	    ? NULL
-	    : "a name consists of letters, digits, _ . -";
+	    : "not a name; allowed: letters, digits, _ . -";
 }
 
 static struct draft_section *
@@ -239,6 +243,8 @@ unknown_key(struct cfg_build *b, const struct cfg_entry *e)
 	draft_put_name(&m, e->key);
 	textbuf_lit(&m.text, ": unknown key");
 	if (near != NULL) {
+		s->meant[option_find(s->kind, span_of(near)) - option_table] =
+		    true;
 		textbuf_lit(&m.text, " (did you mean ");
 		textbuf_str(&m.text, near);
 		textbuf_lit(&m.text, "?)");

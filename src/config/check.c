@@ -23,7 +23,7 @@ check_required(struct cfg_build *b, struct draft_section *s)
 {
 	for (size_t i = 0; i < option_count; i++)
 		if (option_table[i].section == s->kind &&
-		    option_table[i].required && s->seen[i] == 0)
+		    option_table[i].required && s->seen[i] == 0 && !s->meant[i])
 			missing(b, s, &option_table[i]);
 }
 
@@ -103,15 +103,14 @@ check_reference(
 /* "the same address" or "the same name" for the second time. */
 static void
 twice(struct cfg_build *b, struct draft_section *s, const struct draft_item *i,
-    const struct draft_item *first, const char *name)
+    const struct draft_item *first, const char *what)
 {
-	const char *text = name != NULL ? name : i->backend.addr.text;
 	struct draft_message m;
 
 	draft_begin(&m, b, CFG_ERROR, i->line, s);
-	draft_put_value(&m, i->option, span_of(text));
+	draft_put_value(&m, i->option, span_of(i->text));
 	textbuf_lit(&m.text, "the same ");
-	textbuf_str(&m.text, name != NULL ? "name" : "address");
+	textbuf_str(&m.text, what);
 	textbuf_lit(&m.text, " is already at line ");
 	textbuf_u64(&m.text, first->line);
 	textbuf_lit(&m.text, "; allowed: once");
@@ -128,12 +127,12 @@ check_backend(
 
 	first = names_give(&b->names, s->scope, span_of(backend->addr.text), i);
 	if (first != NULL) {
-		twice(b, s, i, first, NULL);
+		twice(b, s, i, first, "address");
 		return;
 	}
 	first = names_give(&b->names, s->scope + 1, span_of(backend->name), i);
 	if (first != NULL)
-		twice(b, s, i, first, backend->name);
+		twice(b, s, i, first, "name");
 }
 
 /* One address is listened on once, over listeners and [admin]; port 0 is a
@@ -149,7 +148,7 @@ check_bind(struct cfg_build *b, struct draft_section *s, struct draft_item *i)
 	first =
 	    names_give(&b->names, DRAFT_SCOPE_BINDS, span_of(addr->text), i);
 	if (first != NULL)
-		twice(b, s, i, first, NULL);
+		twice(b, s, i, first, "address");
 }
 
 static void
@@ -321,7 +320,7 @@ draft_check(struct cfg_build *b)
 	}
 	if (b->count[OPTION_POOL] == 1)
 		use_only_pool(b);
-	else if (b->count[OPTION_POOL] > 1)
+	else if (b->count[OPTION_POOL] > 1 && !b->lost)
 		check_pools_of_listeners(b);
 	if (b->n_errors == 0)
 		warn_all(b);

@@ -166,19 +166,18 @@ parse_element(struct arena *a, struct span text, struct draft_item *item,
 
 	if (text.len == 0)
 		return bad(why, "empty");
-	switch (o->type) {
-	case OPTION_ADDRESS:
-	case OPTION_BINDS:
-		return address_parse_bind(a, text, &item->backend.addr, why);
-	case OPTION_BACKENDS:
-		return parse_backend(a, text, &item->backend, why);
-	case OPTION_HOSTS:
+	if (o->type == OPTION_HOSTS)
 		return address_parse_host(a, text, &item->text, why);
-	case OPTION_PATHS:
+	if (o->type == OPTION_PATHS)
 		return parse_path(o, a, text, &item->text, why);
-	default:
+	if (o->type == OPTION_POOL_NAME || o->type == OPTION_LISTENER_NAMES)
 		return parse_name(a, text, &item->text, why);
-	}
+	item->text = arena_text(a, text);
+	if (item->text == NULL)
+		return VALUE_NO_MEMORY;
+	if (o->type == OPTION_BACKENDS)
+		return parse_backend(a, text, &item->backend, why);
+	return address_parse_bind(a, text, &item->backend.addr, why);
 }
 
 static void

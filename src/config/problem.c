@@ -50,7 +50,7 @@ cfg_build_problem(struct cfg_build *b, enum cfg_severity severity,
 
 void
 draft_begin(struct draft_message *m, struct cfg_build *b,
-    enum cfg_severity severity, unsigned line, struct draft_section *s)
+    enum cfg_severity severity, unsigned line, const struct draft_section *s)
 {
 	m->build = b;
 	m->severity = severity;
@@ -58,8 +58,6 @@ draft_begin(struct draft_message *m, struct cfg_build *b,
 	m->text = textbuf_make(m->room, sizeof(m->room));
 	if (s == NULL)
 		return;
-	if (severity == CFG_ERROR)
-		s->damaged = true;
 	textbuf_byte(&m->text, '[');
 	textbuf_str(&m->text, option_section_word(s->kind));
 	if (option_section_named(s->kind)) {

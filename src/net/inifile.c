@@ -223,7 +223,7 @@ read_pair(struct reader *r, struct span line, struct span *key)
 
 	if (equals == line.len) {
 		complain(r, line,
-		    "no =; allowed: KEY = VALUE, [SECTION] or a "
+		    "the = is missing; allowed: KEY = VALUE, [SECTION] or a "
 		    "comment");
 		return false;
 	}

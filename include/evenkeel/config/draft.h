@@ -20,7 +20,7 @@ struct draft_item {
 	struct draft_item *next; /* in the order of the file */
 	const struct option *option;
 	unsigned line;
-	const char *text;           /* hosts, paths, names of sections */
+	const char *text; /* hosts, paths, names; of addresses: as written */
 	struct cfg_backend backend; /* binds have only its addr */
 };
 
@@ -32,10 +32,11 @@ struct draft_section {
 	void *object;     /* struct cfg_global, ..., by kind */
 	struct draft_item *items, **last_item;
 	size_t index;   /* among its kind */
-	bool damaged;   /* it had an error: do not complain about what lacks */
+	bool damaged;   /* a line of it was lost: do not ask for what lacks */
 	bool used;      /* a pool: something names it */
 	uint64_t scope; /* of the names inside it */
 	unsigned seen[OPTION_TABLE_MAX]; /* line of each key, 0: not there */
+	bool meant[OPTION_TABLE_MAX];    /* a typo of the key is there */
 };
 
 enum draft_where {
@@ -53,7 +54,7 @@ struct cfg_build {
 	struct draft_section *admin;   /* NULL: no such section */
 	struct draft_section *current; /* where keys go, or went last */
 	enum draft_where where;
-	bool lost; /* a section header may not have been understood */
+	bool lost; /* a section header or line was not understood */
 	size_t count[OPTION_SECTIONS];
 	struct cfg_problem *problems, **last_problem;
 	size_t n_problems, n_errors;
@@ -75,9 +76,9 @@ struct draft_message {
 	char room[DRAFT_TEXT_MAX];
 };
 
-/* Begins a message with "[pool web] ".  An error marks the section damaged. */
+/* Begins a message with "[pool web] ", when there is a section. */
 void draft_begin(struct draft_message *m, struct cfg_build *b,
-    enum cfg_severity severity, unsigned line, struct draft_section *s);
+    enum cfg_severity severity, unsigned line, const struct draft_section *s);
 /* Adds a name as it is, anything else in quotes. */
 void draft_put_name(struct draft_message *m, struct span name);
 /* Adds `key: "value": `. */
