@@ -72,6 +72,14 @@ buf_put(struct buf_pool *p, struct buf *b)
 }
 
 void
+buf_close_gap(struct buf *b)
+{
+	memmove(b->data + b->mid, b->data + b->raw, b->end - b->raw);
+	b->end -= b->raw - b->mid;
+	b->raw = b->mid;
+}
+
+void
 buf_compact(struct buf *b)
 {
 	CHECK(buf_ready_len(b) == 0);

@@ -140,6 +140,12 @@ conn_reset(struct conn *c)
 }
 
 void
+conn_refuse(int fd)
+{
+	close(fd);
+}
+
+void
 conn_shutdown(struct conn *c)
 {
 	if (c->fd >= 0)
@@ -204,7 +210,7 @@ conn_fill(struct conn *c)
 void
 conn_release_in(struct conn *c)
 {
-	if (c->in == NULL || c->in->start != c->in->end)
+	if (c->in == NULL || c->in->base != 0 || c->in->start != c->in->end)
 		return;
 	buf_put(&c->loop->bufs, c->in);
 	c->in = NULL;

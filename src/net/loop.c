@@ -87,8 +87,8 @@ run_tasks(struct list *queue)
 	}
 }
 
-static void
-run_graveyard(struct loop *l)
+void
+loop_bury_all(struct loop *l)
 {
 	/* Freeing one object may end another; both end in this turn. */
 	while (!list_empty(&l->graveyard))
@@ -110,7 +110,7 @@ turn(struct loop *l)
 		run_tasks(&l->ready);
 	if (l->ops != NULL)
 		l->ops->on_turn(l->arg);
-	run_graveyard(l);
+	loop_bury_all(l);
 }
 
 void
@@ -138,7 +138,7 @@ loop_free(struct loop *l)
 {
 	if (l == NULL)
 		return;
-	run_graveyard(l);
+	loop_bury_all(l);
 	event_free(l->tick);
 	event_base_free(l->base);
 	buf_pool_close(&l->bufs);

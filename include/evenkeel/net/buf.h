@@ -107,6 +107,9 @@ buf_settle(struct buf *b)
 		b->start = b->mid = b->raw = b->end = b->base;
 }
 
+/* Moves raw bytes down behind the ready ones, over the gap. */
+void buf_close_gap(struct buf *b);
+
 /* Moves raw bytes down to `base` so that a head has the whole buffer.  Only
  * when nothing is ready. */
 void buf_compact(struct buf *b);

@@ -87,6 +87,9 @@ void conn_close(struct conn *c);
  * so far does not look complete. */
 void conn_reset(struct conn *c);
 
+/* Closes a descriptor that no conn was made for. */
+void conn_refuse(int fd);
+
 /* Sends FIN behind what was sent; reading goes on. */
 void conn_shutdown(struct conn *c);
 
@@ -101,7 +104,7 @@ conn_recv(struct conn *c, void *p, size_t len, size_t *got) WARN_UNUSED;
  */
 enum conn_io conn_fill(struct conn *c) WARN_UNUSED;
 
-/* Gives c->in back when nothing lies in it. */
+/* Gives c->in back when nothing lies in it, a kept head included. */
 void conn_release_in(struct conn *c);
 
 /*

@@ -59,6 +59,9 @@ struct loop *loop_create(
 /* After loop_run; runs the graveyard.  Events must have been deleted. */
 void loop_free(struct loop *l);
 
+/* Runs the graveyard now: outside of loop_run only. */
+void loop_bury_all(struct loop *l);
+
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);

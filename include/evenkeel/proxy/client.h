@@ -1,0 +1,41 @@
+/*
+ * client - one connection of a client: waits for requests, has one exchange
+ * at a time, and ends in order.
+ *
+ * After an answer that closes the connection it lingers: it sends FIN and
+ * reads on for a while, because closing with unread bytes would reset the
+ * connection and could take the answer away from the client.
+ *
+ * Layer: proxy.  One worker, which owns it.
+ *
+ * Sources: RFC 9112 9.3.2 (pipelining), 9.5 (timeouts), 9.6 (tear-down).
+ */
+#ifndef EVENKEEL_PROXY_CLIENT_H
+#define EVENKEEL_PROXY_CLIENT_H
+
+#include "evenkeel/net/address.h"
+#include "evenkeel/net/conn.h"
+
+/* How long, and for how many bytes, a closing connection is read. */
+#define CLIENT_LINGER_MS    2000
+#define CLIENT_LINGER_BYTES (1U << 20)
+
+struct worker;
+struct front;
+
+/* Takes a new connection over.  Closes it when there is no memory. */
+void client_accept(struct worker *w, int fd, const struct sockaddr *peer,
+    const struct front *front);
+
+struct client;
+
+/* The worker drains: ends it if it is idle, else after its request. */
+void client_drain(struct client *c);
+
+/* Ends it now, its request with a record. */
+void client_stop(struct client *c);
+
+/* The client whose link in the worker's list this is. */
+struct client *client_of(struct list *link);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * deadline - every wait of an exchange, in one place and one timer.
+ *
+ * Which limit holds follows from the state of the exchange and from whom it
+ * waits for; nothing else has a timer.
+ *
+ *	state       waits for          limit                       event
+ *	START       the request head   header_timeout, in total    CLIENT_SLOW
+ *	CONNECTING  the backend        connect_timeout             FAILED
+ *	AWAITING    more of the body   body_timeout, a gap         CLIENT_SLOW
+ *	AWAITING    backend to read    response_timeout, a gap     FAILED
+ *	AWAITING    the final head     response_timeout, in total  FAILED
+ *	RELAYING    the backend        stream_timeout, a gap       STALLED
+ *	RELAYING    the client         send_timeout, a gap         CLIENT_SLOW
+ *	REPLYING    the client         send_timeout, a gap         CLIENT_SLOW
+ *
+ * and request_timeout over CONNECTING and AWAITING; its clock stands still
+ * while the client is still sending its body.
+ *
+ * Layer: proxy.  One worker.
+ */
+#ifndef EVENKEEL_PROXY_DEADLINE_H
+#define EVENKEEL_PROXY_DEADLINE_H
+
+#include "evenkeel/proxy/exchange.h"
+
+/* Arms the exchange's timer for whatever it waits for now. */
+void deadline_arm(struct exchange *x);
+
+/* What has run out by `now_ms`: true and the event for the flow, or false when
+ * nothing has (the timer is then armed anew). */
+bool deadline_expired(
+    struct exchange *x, uint64_t now_ms, struct flow_input *in) WARN_UNUSED;
+
+/* The client has begun, or has ended, sending a body: stops and starts the
+ * clock of request_timeout. */
+void deadline_upload_begins(struct exchange *x);
+void deadline_upload_ends(struct exchange *x);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * exchange - one request and its answer, from the first byte of the head to
+ * the access record.
+ *
+ * Reports what happens on its two connections to policy/flow and carries out
+ * what flow orders; it takes no decision about attempts or ends itself.  It
+ * knows its client as a connection and a table of callbacks, and not which
+ * protocol is spoken there.
+ *
+ * Layer: proxy.  One worker.  Owned by its client, which learns by on_done
+ * that it has ended; the memory goes at the end of the turn.
+ *
+ * Sources: RFC 9110 3, 7, 9.2.2, 10.1.1; RFC 9112; docs/architecture.md.
+ */
+#ifndef EVENKEEL_PROXY_EXCHANGE_H
+#define EVENKEEL_PROXY_EXCHANGE_H
+
+#include "evenkeel/policy/flow.h"
+#include "evenkeel/proxy/attempt.h"
+#include "evenkeel/proxy/pump.h"
+#include "evenkeel/proxy/snapshot.h"
+
+/* X-Request-Id made here: 32 hexadecimal digits. */
+#define EXCHANGE_ID_BYTES 32
+
+struct worker;
+
+/* What becomes of the client's connection after the exchange. */
+enum exchange_after {
+	EXCHANGE_KEEP,  /* another request may come */
+	EXCHANGE_CLOSE, /* close in order, so that the client reads the end */
+	EXCHANGE_ABORT, /* the answer is incomplete: it must not look whole */
+	EXCHANGE_GONE   /* the client is gone */
+};
+
+struct exchange_ops {
+	/* The exchange is over; its owner forgets it. */
+	void (*on_done)(void *arg, enum exchange_after after);
+};
+
+struct exchange_from {
+	struct worker *w;
+	struct conn *conn; /* the client's */
+	const struct front *front;
+	struct span client_ip; /* lives as long as the exchange */
+	const struct exchange_ops *ops;
+	void *arg;
+};
+
+struct exchange_attempt_note {
+	struct backend *backend;
+	uint8_t outcome; /* enum access_outcome */
+	bool reused;
+	uint16_t status;
+	uint32_t wait_ms, connect_ms, head_ms;
+};
+
+struct exchange {
+	uint32_t magic;
+	struct exchange_from from;
+	struct flow flow;
+	struct wheel_timer timer;
+	struct loop_task grave;
+	const struct snapshot *snapshot; /* NULL once it needs no more of it */
+	const struct snapshot_listener *listener;
+	const struct snapshot_pool *pool; /* NULL: not routed */
+	struct upstream *upstream;
+	struct backend *picked; /* whom the attempt goes to */
+	struct exchange *next_free;
+
+	/* the request */
+	uint32_t head_off;  /* in the client's buffer */
+	bool head_done;     /* parsed; `framing` holds */
+	bool uploading;     /* body bytes are still to come from the client */
+	bool upload_over;   /* nothing more goes to the backend */
+	bool upload_failed; /* ...because it takes nothing more */
+	struct h1_head head;
+	struct h1_framing framing;
+	struct pump upload;
+	char id[EXCHANGE_ID_BYTES];
+
+	/* the attempt and the answer */
+	struct attempt attempt;
+	struct pump download;
+	unsigned status;      /* sent to the client; 0: none yet */
+	bool keep;            /* the client's connection goes on afterwards */
+	bool close_delimited; /* the client sees the end by the close */
+	enum pump_result upload_state, download_state;
+	const char *why;
+
+	/* time, monotonic */
+	uint64_t start_us;
+	uint64_t head_deadline_ms, request_deadline_ms;
+	uint64_t upload_since_ms; /* when the clock of request_timeout stopped
+				   */
+	uint64_t progress_ms;     /* the last byte of a body moved */
+	uint32_t body_timeout_ms, stream_timeout_ms, send_timeout_ms;
+
+	/* the record */
+	struct exchange_attempt_note notes[ACCESS_ATTEMPTS_MAX];
+	uint8_t n_notes;
+	uint64_t bytes_in_before, bytes_out_before;
+
+	uint32_t n_request_fields, n_response_fields; /* room in `fields` */
+	struct h1_field fields[]; /* of the request, then of a response */
+};
+
+/* A new exchange for bytes that have come or will come on from->conn; its time
+ * starts now.  NULL: no memory. */
+struct exchange *exchange_create(const struct exchange_from *from) WARN_UNUSED;
+
+/* Something happened on the client's connection. */
+void exchange_on_front(struct exchange *x);
+
+/* Something happened on the backend's. */
+void exchange_on_back(struct exchange *x);
+
+/* Whether a byte of a request has come: if not, it may be given up without a
+ * record by exchange_drop. */
+bool exchange_begun(const struct exchange *x);
+void exchange_drop(struct exchange *x);
+
+/* No time is left (shutdown). */
+void exchange_shut_down(struct exchange *x);
+
+struct worker *exchange_worker(const struct exchange *x);
+
+bool exchange_ok(const struct exchange *x);
+
+#endif

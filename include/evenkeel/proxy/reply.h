@@ -1,0 +1,35 @@
+/*
+ * reply - answers that evenkeel makes itself.
+ *
+ * Short plain text that says what happened, with the request's id so that the
+ * line in the log can be found.
+ *
+ * Layer: proxy.  Pure.
+ *
+ * Sources: RFC 9110 15 (status codes), 10.2.3 (Retry-After), 10.2.1 (Allow).
+ */
+#ifndef EVENKEEL_PROXY_REPLY_H
+#define EVENKEEL_PROXY_REPLY_H
+
+#include "evenkeel/base/textbuf.h"
+#include "evenkeel/http/forward.h"
+
+/* A reply never needs more. */
+#define REPLY_BYTES 2048
+/* What Retry-After of a 503 says, in seconds. */
+#define REPLY_RETRY_AFTER_S 1
+
+/* The reason phrase of a status, "Unknown" for one without. */
+const char *reply_reason(unsigned status);
+
+struct reply {
+	unsigned status;
+	struct span id;
+	struct span why; /* one plain sentence for the client */
+	enum h1_connection connection;
+	bool head_only; /* the request was HEAD */
+};
+
+void reply_put(struct textbuf *out, const struct reply *r);
+
+#endif

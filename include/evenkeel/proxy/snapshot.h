@@ -1,0 +1,61 @@
+/*
+ * snapshot - a configuration in the form the request path uses.
+ *
+ * Immutable.  Built by the control thread, published to the workers; a request
+ * keeps the one it began with until it has committed.
+ *
+ * Layer: proxy.
+ */
+#ifndef EVENKEEL_PROXY_SNAPSHOT_H
+#define EVENKEEL_PROXY_SNAPSHOT_H
+
+#include "evenkeel/config/config.h"
+#include "evenkeel/proxy/backend.h"
+
+struct snapshot_pool {
+	const struct cfg_pool *cfg;
+	struct upstream *upstream;
+	uint32_t keepalive_share; /* idle connections a worker keeps per
+				     backend */
+	struct backend **backends;
+	size_t n_backends;
+};
+
+struct snapshot_route {
+	const struct cfg_route *cfg;
+	const struct snapshot_pool *pool;
+};
+
+struct snapshot_listener {
+	const struct cfg_listener *cfg;
+	struct front *front;
+	const struct snapshot_pool *pool; /* what no route takes; or NULL */
+	struct snapshot_route *routes;    /* of this listener, in order */
+	size_t n_routes;
+};
+
+struct snapshot {
+	const struct cfg *cfg;
+	struct snapshot_listener *listeners;
+	size_t n_listeners;
+	struct snapshot_pool *pools;
+	size_t n_pools;
+	struct upstream *no_pool; /* counts what no pool took */
+	/* The largest of all listeners and pools: sizes what workers lend. */
+	uint32_t head_bytes, request_fields, response_fields;
+};
+
+/* The listener that `front` stands for, or NULL when it has none. */
+const struct snapshot_listener *
+snapshot_listener_of(const struct snapshot *s, const struct front *front);
+
+/*
+ * The pool for a request: the first route in the order of the file whose host
+ * and path fit, else the listener's pool, else NULL.  A route's host is exact
+ * or "*.domain" (any depth below it), without case, port or final dot; its
+ * path is a prefix that ends on a segment boundary.
+ */
+const struct snapshot_pool *snapshot_route(
+    const struct snapshot_listener *l, struct span host, struct span path);
+
+#endif

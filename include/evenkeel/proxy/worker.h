@@ -1,0 +1,96 @@
+/*
+ * worker - one thread that serves clients: its loop, its listening sockets,
+ * its connections, its counters.
+ *
+ * A request never leaves its worker, and workers share nothing that changes
+ * but the cursors of the pools.
+ *
+ * Layer: proxy.  worker_create, worker_free and worker_post: the control
+ * thread; everything else: the worker's own.
+ */
+#ifndef EVENKEEL_PROXY_WORKER_H
+#define EVENKEEL_PROXY_WORKER_H
+
+#include <stdatomic.h>
+
+#include "evenkeel/base/rng.h"
+#include "evenkeel/net/listener.h"
+#include "evenkeel/net/log.h"
+#include "evenkeel/net/loop.h"
+#include "evenkeel/net/mailbox.h"
+#include "evenkeel/proxy/client.h"
+#include "evenkeel/proxy/exchange.h"
+#include "evenkeel/proxy/snapshot.h"
+
+/* Exchanges a worker keeps for reuse. */
+#define WORKER_KEEP_EXCHANGES 256
+
+/* What all workers share; immutable but for the count of connections. */
+struct worker_shared {
+	const struct snapshot *snapshot;
+	uint32_t workers;
+	uint32_t max_connections;
+	bool access_json;
+	uint64_t seed; /* of identifiers; different at each start */
+	_Atomic uint32_t connections;
+	/* A worker has no client left after worker_drain.  Its thread. */
+	void (*on_drained)(struct worker *w, void *arg);
+	void *arg;
+};
+
+struct worker_bind {
+	int fd; /* listening; the worker takes it over */
+	struct front *front;
+};
+
+struct worker {
+	uint32_t index;
+	struct worker_shared *shared;
+	struct loop *loop;
+	struct mailbox *mail;
+	struct log_ring *log;
+	const struct snapshot *snapshot;
+	struct acceptor **acceptors;
+	size_t n_acceptors;
+	struct list clients; /* of struct client */
+	uint32_t n_clients;
+	bool draining;
+	struct exchange *free_exchanges;
+	uint32_t n_free_exchanges;
+	struct rng rng;
+	char id_prefix[EXCHANGE_ID_BYTES / 2];
+	char *scratch; /* heads are built here, and sent */
+	size_t scratch_bytes;
+	struct worker_stats stats;
+};
+
+/* NULL: no memory or descriptors; the binds are closed then. */
+struct worker *worker_create(struct worker_shared *shared, uint32_t index,
+    struct log_ring *log, const struct worker_bind *binds,
+    size_t n_binds) WARN_UNUSED;
+
+/* The thread's body: serves until worker_order STOP. */
+void worker_run(struct worker *w);
+
+/* After its thread has ended: closes and frees everything. */
+void worker_free(struct worker *w);
+
+enum worker_order {
+	WORKER_DRAIN, /* accept nothing, end idle clients, finish the others */
+	WORKER_STOP   /* end everything now; worker_run returns */
+};
+
+/* Any thread.  False: no memory. */
+bool worker_post(struct worker *w, enum worker_order order) WARN_UNUSED;
+
+/* One of its clients has ended (from client). */
+void worker_client_ended(struct worker *w);
+
+/* An empty text buffer over the scratch; one user at a time. */
+static inline struct textbuf
+worker_scratch(struct worker *w)
+{
+	return textbuf_make(w->scratch, w->scratch_bytes);
+}
+
+#endif

@@ -1,0 +1,194 @@
+#include "evenkeel/proxy/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "evenkeel/base/check.h"
+#include "evenkeel/policy/balance.h"
+
+/* Zeroed memory that begins and ends with a cache line. */
+static void *
+lines(size_t n, size_t size)
+{
+	void *p = NULL;
+
+	if (posix_memalign(&p, STATS_LINE, n * size) != 0)
+		return NULL;
+	memset(p, 0, n * size);
+	return p;
+}
+
+struct backend *
+backend_create(const char *name, const struct address *a, uint32_t weight,
+    uint32_t workers)
+{
+	struct backend *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->name = strdup(name);
+	b->lanes = lines(workers, sizeof(*b->lanes));
+	if (b->name == NULL || b->lanes == NULL) {
+		backend_free(b);
+		return NULL;
+	}
+	b->name_span = span_of(b->name);
+	b->address = *a;
+	b->weight = weight;
+	b->n_lanes = workers;
+	for (uint32_t i = 0; i < workers; i++)
+		list_init(&b->lanes[i].idle);
+	return b;
+}
+
+void
+backend_free(struct backend *b)
+{
+	if (b == NULL)
+		return;
+	for (uint32_t i = 0; i < b->n_lanes; i++)
+		CHECK(list_empty(&b->lanes[i].idle));
+	free(b->lanes);
+	free((void *)(uintptr_t)b->name);
+	free(b);
+}
+
+struct upstream *
+upstream_create(const char *name, uint32_t workers)
+{
+	struct upstream *u = lines(1, sizeof(*u));
+
+	if (u == NULL)
+		return NULL;
+	u->name = strdup(name);
+	u->lanes = lines(workers, sizeof(*u->lanes));
+	if (u->name == NULL || u->lanes == NULL) {
+		upstream_free(u);
+		return NULL;
+	}
+	u->name_span = span_of(u->name);
+	u->n_lanes = workers;
+	return u;
+}
+
+static void
+free_codes(struct code_counts *c)
+{
+	while (c != NULL) {
+		struct code_counts *next =
+		    atomic_load_explicit(&c->next, memory_order_relaxed);
+
+		free(c);
+		c = next;
+	}
+}
+
+void
+upstream_free(struct upstream *u)
+{
+	if (u == NULL)
+		return;
+	for (uint32_t i = 0; i < u->n_lanes; i++)
+		free_codes(atomic_load(&u->lanes[i].codes));
+	free(u->lanes);
+	free(atomic_load(&u->rotation));
+	free((void *)(uintptr_t)u->name);
+	free(u);
+}
+
+struct front *
+front_create(const char *name)
+{
+	struct front *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	f->name = strdup(name);
+	if (f->name == NULL) {
+		free(f);
+		return NULL;
+	}
+	f->name_span = span_of(f->name);
+	return f;
+}
+
+void
+front_free(struct front *f)
+{
+	if (f == NULL)
+		return;
+	free((void *)(uintptr_t)f->name);
+	free(f);
+}
+
+static struct rotation *
+order_turns(struct backend *const *usable, size_t n, const uint32_t *turns,
+    size_t entries)
+{
+	struct rotation *r = malloc(sizeof(*r) + entries * sizeof(r->turn[0]));
+	uint32_t *order = calloc(2 * entries + 1, sizeof(*order));
+
+	if (r != NULL && order != NULL) {
+		balance_order(turns, n, order, entries, order + entries);
+		r->entries = entries;
+		for (size_t i = 0; i < entries; i++)
+			r->turn[i] = usable[order[i]];
+	} else {
+		free(r);
+		r = NULL;
+	}
+	free(order);
+	return r;
+}
+
+struct rotation *
+rotation_create(struct backend *const *usable, size_t n)
+{
+	struct rotation *r = NULL;
+	uint32_t *weights;
+
+	if (n == 0)
+		return NULL;
+	weights = calloc(2 * n, sizeof(*weights));
+	if (weights == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		weights[i] = usable[i]->weight;
+	r = order_turns(
+	    usable, n, weights + n, balance_turns(weights, n, weights + n));
+	free(weights);
+	return r;
+}
+
+static struct code_counts *
+append_codes(struct code_counts *_Atomic *at, const struct front *front)
+{
+	struct code_counts *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->front = front;
+	atomic_store_explicit(at, c, memory_order_release);
+	return c;
+}
+
+void
+upstream_count(struct upstream *u, uint32_t worker, const struct front *front,
+    unsigned code)
+{
+	struct code_counts *_Atomic *at = &u->lanes[worker].codes;
+	struct code_counts *c;
+
+	CHECK(code < STATS_CODES);
+	for (;;) {
+		c = atomic_load_explicit(at, memory_order_relaxed);
+		if (c == NULL || c->front == front)
+			break;
+		at = &c->next;
+	}
+	if (c == NULL)
+		c = append_codes(at, front);
+	/* Without memory a count is lost, never a request. */
+	if (c != NULL)
+		counter_add(&c->code[code], 1);
+}

@@ -1,0 +1,303 @@
+#include "evenkeel/proxy/client.h"
+
+#include <stdlib.h>
+
+#include "evenkeel/proxy/exchange.h"
+#include "evenkeel/proxy/worker.h"
+
+#define CLIENT_MAGIC 0x436c6965U
+
+enum client_state {
+	CLIENT_IDLE,   /* no byte of a request is there */
+	CLIENT_BUSY,   /* an exchange has the connection */
+	CLIENT_LINGER, /* FIN is sent; what comes is thrown away */
+	CLIENT_ENDED   /* closed; the memory goes at the end of the turn */
+};
+
+struct client {
+	uint32_t magic;
+	enum client_state state;
+	struct conn conn;
+	struct worker *w;
+	const struct front *front;
+	struct exchange *exchange; /* of CLIENT_BUSY */
+	struct list link;          /* in w->clients */
+	struct wheel_timer timer;  /* idle, linger */
+	struct loop_task task;     /* the next request; then the grave */
+	uint64_t linger_until;     /* conn.bytes_in */
+	uint8_t ip_len;
+	char ip[ADDRESS_IP_BYTES];
+};
+
+static void client_next(struct client *c);
+
+static bool
+client_ok(const struct client *c)
+{
+	return c->magic == CLIENT_MAGIC &&
+	    (c->exchange != NULL) == (c->state == CLIENT_BUSY);
+}
+
+struct client *
+client_of(struct list *link)
+{
+	return LIST_OWNER(link, struct client, link);
+}
+
+static void
+client_free(struct loop_task *t)
+{
+	struct client *c = LOOP_TASK_OWNER(t, struct client, task);
+
+	c->magic = 0;
+	free(c);
+}
+
+static void
+client_end(struct client *c, bool reset)
+{
+	struct worker *w = c->w;
+
+	CHECK(c->exchange == NULL && c->state != CLIENT_ENDED);
+	c->state = CLIENT_ENDED;
+	wheel_remove(&w->loop->wheel, &c->timer);
+	loop_task_cancel(&c->task);
+	list_remove(&c->link);
+	w->n_clients--;
+	counter_add(&w->stats.clients, (uint64_t)-1);
+	counter_add(&w->stats.client_in, c->conn.bytes_in);
+	counter_add(&w->stats.client_out, c->conn.bytes_out);
+	atomic_fetch_sub_explicit(
+	    &w->shared->connections, 1, memory_order_relaxed);
+	if (reset)
+		conn_reset(&c->conn);
+	else
+		conn_close(&c->conn);
+	c->task.run = client_free;
+	loop_bury(w->loop, &c->task);
+	worker_client_ended(w);
+}
+
+static uint32_t
+idle_timeout(const struct client *c)
+{
+	const struct cfg_listener *cfg =
+	    snapshot_listener_of(c->w->snapshot, c->front)->cfg;
+
+	/* A connection that never brought a byte is a head that is slow. */
+	return c->conn.bytes_in == 0 ? cfg->header_timeout_ms
+				     : cfg->idle_timeout_ms;
+}
+
+static void
+client_idle(struct client *c)
+{
+	c->state = CLIENT_IDLE;
+	conn_release_in(&c->conn);
+	if (c->w->draining && c->conn.in == NULL) {
+		client_end(c, false);
+		return;
+	}
+	loop_arm(
+	    c->w->loop, &c->timer, loop_now_ms(c->w->loop) + idle_timeout(c));
+	/* A request that came early: its turn is after everybody else's. */
+	if (c->conn.in != NULL || c->conn.readable || c->conn.eof_read)
+		loop_ready(c->w->loop, &c->task);
+}
+
+static void
+client_drop_input(struct client *c)
+{
+	struct buf *in = c->conn.in;
+
+	if (in == NULL)
+		return;
+	in->start = in->mid = in->raw = in->end = in->base = 0;
+	conn_release_in(&c->conn);
+}
+
+/* Reads and forgets.  The number of rounds is bounded by LINGER_BYTES. */
+static void
+client_linger_on(struct client *c)
+{
+	enum conn_io io = CONN_OK;
+
+	while (io == CONN_OK && c->conn.bytes_in < c->linger_until) {
+		io = conn_fill(&c->conn);
+		client_drop_input(c);
+	}
+	if (io != CONN_AGAIN)
+		client_end(c, false);
+}
+
+static void
+client_linger(struct client *c)
+{
+	if (c->conn.eof_read) {
+		client_end(c, false);
+		return;
+	}
+	c->state = CLIENT_LINGER;
+	c->linger_until = c->conn.bytes_in + CLIENT_LINGER_BYTES;
+	client_drop_input(c);
+	conn_shutdown(&c->conn);
+	loop_arm(
+	    c->w->loop, &c->timer, loop_now_ms(c->w->loop) + CLIENT_LINGER_MS);
+	client_linger_on(c);
+}
+
+static void
+client_on_done(void *arg, enum exchange_after after)
+{
+	struct client *c = arg;
+
+	CHECK(client_ok(c) && c->state == CLIENT_BUSY);
+	c->exchange = NULL;
+	c->state = CLIENT_IDLE;
+	switch (after) {
+	case EXCHANGE_KEEP:
+		client_idle(c);
+		break;
+	case EXCHANGE_CLOSE:
+		client_linger(c);
+		break;
+	case EXCHANGE_ABORT:
+		client_end(c, true);
+		break;
+	case EXCHANGE_GONE:
+		client_end(c, false);
+		break;
+	}
+}
+
+static const struct exchange_ops client_exchange_ops = {
+    .on_done = client_on_done};
+
+static void
+client_next(struct client *c)
+{
+	const struct exchange_from from = {.w = c->w,
+	    .conn = &c->conn,
+	    .front = c->front,
+	    .client_ip = span_make(c->ip, c->ip_len),
+	    .ops = &client_exchange_ops,
+	    .arg = c};
+
+	c->exchange = exchange_create(&from);
+	if (c->exchange == NULL) {
+		client_end(c, false);
+		return;
+	}
+	c->state = CLIENT_BUSY;
+	c->timer.deadline_ms = WHEEL_NEVER;
+	exchange_on_front(c->exchange);
+}
+
+static void
+client_on_ready(struct conn *conn, void *arg)
+{
+	struct client *c = arg;
+
+	CHECK(client_ok(c));
+	switch (c->state) {
+	case CLIENT_IDLE:
+		if (conn->readable)
+			client_next(c);
+		break;
+	case CLIENT_BUSY:
+		exchange_on_front(c->exchange);
+		break;
+	case CLIENT_LINGER:
+		client_linger_on(c);
+		break;
+	case CLIENT_ENDED:
+		break;
+	}
+}
+
+static const struct conn_ops client_conn_ops = {.on_ready = client_on_ready};
+
+static void
+client_on_task(struct loop_task *t)
+{
+	struct client *c = LOOP_TASK_OWNER(t, struct client, task);
+
+	CHECK(client_ok(c));
+	if (c->state == CLIENT_IDLE)
+		client_next(c);
+}
+
+static void
+client_on_timer(struct wheel_timer *t, uint64_t now_ms)
+{
+	struct client *c = (struct client *)(void *)((char *)t -
+	    offsetof(struct client, timer));
+
+	(void)now_ms;
+	CHECK(client_ok(c));
+	if (c->state == CLIENT_IDLE || c->state == CLIENT_LINGER)
+		client_end(c, false);
+}
+
+static void
+note_ip(struct client *c, const struct sockaddr *peer)
+{
+	struct textbuf ip = textbuf_make(c->ip, sizeof(c->ip));
+
+	address_put_ip(&ip, peer);
+	c->ip_len = (uint8_t)ip.len;
+}
+
+void
+client_accept(struct worker *w, int fd, const struct sockaddr *peer,
+    const struct front *front)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	atomic_fetch_add_explicit(
+	    &w->shared->connections, 1, memory_order_relaxed);
+	if (c == NULL ||
+	    !conn_open(&c->conn, w->loop, fd, &client_conn_ops, c)) {
+		if (c == NULL)
+			conn_refuse(fd);
+		free(c);
+		atomic_fetch_sub_explicit(
+		    &w->shared->connections, 1, memory_order_relaxed);
+		return;
+	}
+	c->magic = CLIENT_MAGIC;
+	c->w = w;
+	c->front = front;
+	note_ip(c, peer);
+	wheel_timer_init(&c->timer, client_on_timer);
+	loop_task_init(&c->task, client_on_task);
+	list_push_back(&w->clients, &c->link);
+	w->n_clients++;
+	counter_add(&w->stats.clients, 1);
+	client_idle(c);
+}
+
+void
+client_drain(struct client *c)
+{
+	CHECK(client_ok(c));
+	if (c->state == CLIENT_IDLE && c->conn.in == NULL && !c->conn.readable)
+		client_end(c, false);
+}
+
+void
+client_stop(struct client *c)
+{
+	CHECK(client_ok(c));
+	if (c->state == CLIENT_BUSY) {
+		if (!exchange_begun(c->exchange))
+			exchange_drop(c->exchange);
+		else
+			exchange_shut_down(c->exchange);
+	}
+	/* Its answer could not be delivered at once: it is not waited for. */
+	if (c->state == CLIENT_BUSY)
+		exchange_shut_down(c->exchange);
+	if (c->state != CLIENT_ENDED)
+		client_end(c, false);
+}

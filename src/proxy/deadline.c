@@ -1,0 +1,141 @@
+#include "evenkeel/proxy/deadline.h"
+
+#include "evenkeel/base/num.h"
+#include "evenkeel/proxy/worker.h"
+
+static uint64_t
+request_deadline(const struct exchange *x)
+{
+	return x->uploading ? WHEEL_NEVER : x->request_deadline_ms;
+}
+
+static uint64_t
+attempt_deadline(const struct exchange *x)
+{
+	const struct cfg_pool *cfg = x->pool->cfg;
+
+	if (x->flow.state == FLOW_CONNECTING)
+		return x->attempt.start_us / 1000 + cfg->connect_timeout_ms;
+	if (x->upload_over)
+		return x->attempt.sent_us / 1000 + cfg->response_timeout_ms;
+	if (x->upload_state == PUMP_WANT_SOURCE)
+		return x->progress_ms + x->body_timeout_ms;
+	return x->progress_ms + cfg->response_timeout_ms;
+}
+
+static uint64_t
+next_deadline(const struct exchange *x)
+{
+	switch (x->flow.state) {
+	case FLOW_START:
+		return x->head_deadline_ms;
+	case FLOW_CONNECTING:
+	case FLOW_AWAITING:
+		return num_min_u64(attempt_deadline(x), request_deadline(x));
+	case FLOW_RELAYING:
+		return x->progress_ms +
+		    (x->download_state == PUMP_WANT_SINK
+			    ? x->send_timeout_ms
+			    : x->stream_timeout_ms);
+	case FLOW_REPLYING:
+		return x->progress_ms + x->send_timeout_ms;
+	case FLOW_PICKING:
+	case FLOW_DONE:
+	case FLOW_STATES:
+		break;
+	}
+	return WHEEL_NEVER;
+}
+
+void
+deadline_arm(struct exchange *x)
+{
+	loop_arm(x->from.w->loop, &x->timer, next_deadline(x));
+}
+
+void
+deadline_upload_begins(struct exchange *x)
+{
+	if (x->uploading)
+		return;
+	x->uploading = true;
+	x->upload_since_ms = loop_now_ms(x->from.w->loop);
+}
+
+void
+deadline_upload_ends(struct exchange *x)
+{
+	if (!x->uploading)
+		return;
+	x->uploading = false;
+	x->request_deadline_ms +=
+	    loop_now_ms(x->from.w->loop) - x->upload_since_ms;
+}
+
+static void
+awaiting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
+{
+	if (now_ms >= request_deadline(x)) {
+		in->event = FLOW_EV_DEADLINE;
+		x->why = "no response within request_timeout";
+	} else if (!x->upload_over && x->upload_state == PUMP_WANT_SOURCE) {
+		in->event = FLOW_EV_CLIENT_SLOW;
+		x->why = "no byte of the request body within body_timeout";
+	} else {
+		in->event = FLOW_EV_FAILED;
+		in->outcome = ACCESS_TIMEOUT;
+		x->why = x->upload_over
+		    ? "backend sent no response head within response_timeout"
+		    : "backend took no byte of the request within "
+		      "response_timeout";
+	}
+}
+
+static void
+connecting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
+{
+	if (now_ms >= request_deadline(x)) {
+		in->event = FLOW_EV_DEADLINE;
+		x->why = "no connection to a backend within request_timeout";
+		return;
+	}
+	in->event = FLOW_EV_FAILED;
+	in->outcome = ACCESS_CONNECT_TIMEOUT;
+	x->why = "no connection to the backend within connect_timeout";
+}
+
+bool
+deadline_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
+{
+	if (next_deadline(x) > now_ms) {
+		deadline_arm(x);
+		return false;
+	}
+	*in = (struct flow_input){.event = FLOW_EV_CLIENT_SLOW};
+	switch (x->flow.state) {
+	case FLOW_START:
+		x->why = "request head not complete within header_timeout";
+		return true;
+	case FLOW_CONNECTING:
+		connecting_expired(x, now_ms, in);
+		return true;
+	case FLOW_AWAITING:
+		awaiting_expired(x, now_ms, in);
+		return true;
+	case FLOW_RELAYING:
+		x->why = "client took no byte within send_timeout";
+		if (x->download_state == PUMP_WANT_SINK)
+			return true;
+		in->event = FLOW_EV_STALLED;
+		x->why = "backend sent no byte of the response within "
+			 "stream_timeout";
+		return true;
+	case FLOW_REPLYING:
+		return true;
+	case FLOW_PICKING:
+	case FLOW_DONE:
+	case FLOW_STATES:
+		break;
+	}
+	return false;
+}

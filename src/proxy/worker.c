@@ -1,0 +1,215 @@
+#include "evenkeel/proxy/worker.h"
+
+#include <stdlib.h>
+
+#include "evenkeel/http/forward.h"
+#include "evenkeel/proxy/pool.h"
+
+/* Room of the scratch beyond two heads: what is added to one, and data that
+ * is copied behind it. */
+#define SCRATCH_EXTRA_BYTES 16384
+
+static void
+worker_on_accept(int fd, const struct sockaddr *peer, void *listener, void *arg)
+{
+	client_accept(arg, fd, peer, listener);
+}
+
+static bool
+worker_may_accept(void *arg)
+{
+	struct worker *w = arg;
+
+	return atomic_load_explicit(&w->shared->connections,
+		   memory_order_relaxed) < w->shared->max_connections;
+}
+
+static const struct acceptor_ops worker_acceptor_ops = {
+    .on_accept = worker_on_accept, .may_accept = worker_may_accept};
+
+static void
+worker_on_turn(void *arg)
+{
+	struct worker *w = arg;
+
+	log_flush(w->log);
+}
+
+static const struct loop_ops worker_loop_ops = {.on_turn = worker_on_turn};
+
+void
+worker_client_ended(struct worker *w)
+{
+	if (w->draining && w->n_clients == 0)
+		w->shared->on_drained(w, w->shared->arg);
+}
+
+static void
+stop_accepting(struct worker *w)
+{
+	for (size_t i = 0; i < w->n_acceptors; i++)
+		acceptor_free(w->acceptors[i]);
+	w->n_acceptors = 0;
+}
+
+static void
+drain(struct worker *w)
+{
+	struct list *link, *next;
+
+	if (w->draining)
+		return;
+	w->draining = true;
+	stop_accepting(w);
+	for (link = w->clients.next; link != &w->clients; link = next) {
+		next = link->next;
+		client_drain(client_of(link));
+	}
+	if (w->n_clients == 0)
+		w->shared->on_drained(w, w->shared->arg);
+}
+
+static void
+stop(struct worker *w)
+{
+	struct list *link, *next;
+
+	stop_accepting(w);
+	for (link = w->clients.next; link != &w->clients; link = next) {
+		next = link->next;
+		client_stop(client_of(link));
+	}
+	loop_stop(w->loop);
+}
+
+static void
+worker_on_mail(struct mail *m, void *arg)
+{
+	struct worker *w = arg;
+
+	if (m->kind == WORKER_DRAIN)
+		drain(w);
+	else
+		stop(w);
+	free(m);
+}
+
+bool
+worker_post(struct worker *w, enum worker_order order)
+{
+	struct mail *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return false;
+	m->kind = order;
+	mailbox_post(w->mail, m);
+	return true;
+}
+
+static bool
+listen_all(struct worker *w, const struct worker_bind *binds, size_t n)
+{
+	bool all = true;
+
+	/* Every descriptor is taken over, also behind a failure. */
+	for (size_t i = 0; i < n; i++) {
+		struct acceptor *a = acceptor_create(w->loop, binds[i].fd,
+		    &worker_acceptor_ops, binds[i].front, w);
+
+		if (a != NULL)
+			w->acceptors[w->n_acceptors++] = a;
+		else
+			all = false;
+	}
+	return all;
+}
+
+static void
+seed(struct worker *w)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t r;
+
+	rng_init(&w->rng, w->shared->seed + w->index);
+	r = rng_next(&w->rng);
+	for (size_t i = 0; i < sizeof(w->id_prefix); i++) {
+		w->id_prefix[i] = digits[r & 15];
+		r >>= 4;
+	}
+}
+
+struct worker *
+worker_create(struct worker_shared *shared, uint32_t index,
+    struct log_ring *log, const struct worker_bind *binds, size_t n_binds)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	uint32_t head_bytes = shared->snapshot->head_bytes;
+
+	if (w == NULL)
+		return NULL;
+	w->index = index;
+	w->shared = shared;
+	w->log = log;
+	w->snapshot = shared->snapshot;
+	list_init(&w->clients);
+	seed(w);
+	w->scratch_bytes = 2 * (size_t)head_bytes + SCRATCH_EXTRA_BYTES;
+	w->scratch = malloc(w->scratch_bytes);
+	w->acceptors = calloc(n_binds, sizeof(struct acceptor *));
+	w->loop = loop_create(
+	    head_bytes + H1_FORWARD_EXTRA_BYTES, &worker_loop_ops, w);
+	if (w->loop != NULL)
+		w->mail = mailbox_create(w->loop, worker_on_mail, w);
+	if (w->scratch != NULL && w->acceptors != NULL && w->mail != NULL &&
+	    listen_all(w, binds, n_binds))
+		return w;
+	worker_free(w);
+	return NULL;
+}
+
+void
+worker_run(struct worker *w)
+{
+	loop_run(w->loop);
+}
+
+static void
+free_exchanges(struct worker *w)
+{
+	while (w->free_exchanges != NULL) {
+		struct exchange *x = w->free_exchanges;
+
+		w->free_exchanges = x->next_free;
+		wheel_remove(&w->loop->wheel, &x->timer);
+		free(x);
+	}
+}
+
+static void
+close_idle(struct worker *w)
+{
+	for (size_t p = 0; p < w->snapshot->n_pools; p++) {
+		const struct snapshot_pool *pool = &w->snapshot->pools[p];
+
+		for (size_t b = 0; b < pool->n_backends; b++)
+			pool_drain(&pool->backends[b]->lanes[w->index]);
+	}
+}
+
+void
+worker_free(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	stop_accepting(w);
+	close_idle(w);
+	mailbox_free(w->mail);
+	if (w->loop != NULL) {
+		loop_bury_all(w->loop);
+		free_exchanges(w);
+		loop_free(w->loop);
+	}
+	free(w->acceptors);
+	free(w->scratch);
+	free(w);
+}
