@@ -40,7 +40,7 @@ static const struct known known[] = {
 
 /* known[first_of[n]] up to known[first_of[n + 1]] have n bytes. */
 static const uint8_t first_of[NAME_LONGEST + 2] = {
-    0, 0, 0, 1, 2, 4, 4, 5, 8, 8, 9, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22};
+    0, 0, 0, 1, 2, 4, 4, 5, 8, 8, 9, 12, 13, 13, 14, 16, 17, 18, 19, 20, 21};
 
 /* In a token `| 0x20` makes letters lower case and gives no other byte that
  * is a letter or '-'.  So a name matches when all these differences are 0. */
