@@ -38,48 +38,51 @@ preset_address(struct cfg_build *b, struct draft_section *s)
 		draft_items_parse(b, s, o, &e);
 }
 
+/* A section of the kind that may be named in a message. */
+static bool
+is_known(const struct draft_section *s, enum option_section kind)
+{
+	return s->kind == kind && value_is_name(span_of(s->name));
+}
+
 /* "NAME, NAME, ..." of the sections of a kind. */
 static void
 put_known(struct draft_message *m, enum option_section kind)
 {
+	const struct draft_section *s = m->build->sections;
 	size_t n = 0;
 
-	for (const struct draft_section *s = m->build->sections; s != NULL;
-	     s = s->next) {
-		if (s->kind != kind || !value_is_name(span_of(s->name)))
+	for (; s != NULL && n <= LISTED_MAX; s = s->next) {
+		if (!is_known(s, kind))
 			continue;
-		if (n == LISTED_MAX) {
-			textbuf_lit(&m->text, ", ...");
-			return;
-		}
 		textbuf_str(&m->text, n > 0 ? ", " : "");
-		textbuf_str(&m->text, s->name);
+		textbuf_str(&m->text, n < LISTED_MAX ? s->name : "...");
 		n++;
 	}
+	if (n > 0)
+		return;
+	textbuf_lit(&m->text, "none, as there is no [");
+	textbuf_str(&m->text, option_section_word(kind));
+	textbuf_lit(&m->text, " NAME]");
 }
 
 static void
-unknown_name(struct cfg_build *b, struct draft_section *s,
+unknown_name(struct cfg_build *b, const struct draft_section *in,
     const struct draft_item *i, enum option_section kind)
 {
 	struct draft_message m;
 	struct nearest near;
 
-	draft_begin(&m, b, CFG_ERROR, i->line, s);
+	draft_begin(&m, b, CFG_ERROR, i->line, in);
 	draft_put_value(&m, i->option, span_of(i->text));
 	textbuf_lit(&m.text, "unknown ");
 	textbuf_str(&m.text, option_section_word(kind));
 	nearest_init(&near, span_of(i->text));
-	for (s = b->sections; s != NULL; s = s->next)
-		if (s->kind == kind)
+	for (const struct draft_section *s = b->sections; s; s = s->next)
+		if (is_known(s, kind))
 			nearest_offer(&near, span_of(s->name));
 	if (!draft_put_nearest(&m, &near)) {
 		textbuf_lit(&m.text, "; allowed: ");
-		if (b->count[kind] == 0) {
-			textbuf_lit(&m.text, "none, as there is no [");
-			textbuf_str(&m.text, option_section_word(kind));
-			textbuf_lit(&m.text, " NAME]");
-		}
 		put_known(&m, kind);
 	}
 	draft_end(&m);

@@ -67,6 +67,23 @@ inifile_free(struct inifile *f)
 	*f = (struct inifile){.cfg = NULL};
 }
 
+/* "[pool web] ", or in quotes when it would not be fit to be shown. */
+static void
+put_section(struct textbuf *t, struct span section)
+{
+	bool plain = true;
+
+	for (size_t i = 0; i < section.len; i++)
+		plain =
+		    plain && section.ptr[i] >= 0x20 && section.ptr[i] < 0x7f;
+	textbuf_byte(t, '[');
+	if (plain)
+		textbuf_put(t, section);
+	else
+		cfg_put_quoted(t, section);
+	textbuf_lit(t, "] ");
+}
+
 /* Reports an error in the line at hand: `[pool web] "...": WHAT`. */
 static void
 complain(struct reader *r, struct span part, const char *what)
@@ -75,11 +92,8 @@ complain(struct reader *r, struct span part, const char *what)
 	struct textbuf t = textbuf_make(room, sizeof(room));
 	struct span section = span_make(r->section, r->section_len);
 
-	if (section.len > 0) {
-		textbuf_byte(&t, '[');
-		textbuf_put(&t, section);
-		textbuf_lit(&t, "] ");
-	}
+	if (section.len > 0)
+		put_section(&t, section);
 	cfg_put_quoted(&t, part);
 	textbuf_lit(&t, ": ");
 	textbuf_str(&t, what);

@@ -1,0 +1,65 @@
+/*
+ * Any text as a configuration file: there is a configuration exactly when no
+ * error was listed and memory sufficed, problems come in the order of lines,
+ * and what is printed reads back as the same.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "evenkeel/base/check.h"
+#include "evenkeel/config/option.h"
+#include "evenkeel/net/inifile.h"
+
+#define PRINTED_MAX (1 << 22)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+check_problems(const struct inifile *f)
+{
+	size_t errors = 0, n = 0;
+	unsigned line = 0;
+
+	for (const struct cfg_problem *p = f->problems; p; p = p->next) {
+		CHECK(p->line >= line);
+		for (const char *c = p->text; *c != '\0'; c++)
+			CHECK(*c >= 0x20 && *c < 0x7f);
+		errors += p->severity == CFG_ERROR;
+		line = p->line;
+		n++;
+	}
+	CHECK(n <= CFG_PROBLEMS_MAX + 1);
+	CHECK((f->cfg == NULL) == (errors > 0 || f->no_memory));
+}
+
+static void
+check_round_trip(const struct cfg *cfg, bool defaults)
+{
+	static char first[PRINTED_MAX], second[PRINTED_MAX];
+	struct textbuf t = textbuf_make(first, sizeof(first));
+	struct textbuf u = textbuf_make(second, sizeof(second));
+	struct inifile f;
+
+	option_put_ini(&t, cfg, defaults);
+	CHECK(!t.full);
+	CHECK(inifile_parse(&f, textbuf_span(&t)));
+	CHECK(f.cfg != NULL);
+	option_put_ini(&u, f.cfg, defaults);
+	CHECK(span_equal(textbuf_span(&t), textbuf_span(&u)));
+	inifile_free(&f);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct inifile f;
+
+	CHECK(inifile_parse(&f, span_make((const char *)data, size)));
+	check_problems(&f);
+	if (f.cfg != NULL) {
+		check_round_trip(f.cfg, false);
+		check_round_trip(f.cfg, true);
+	}
+	inifile_free(&f);
+	return 0;
+}
