@@ -319,6 +319,19 @@ backends_have_options(void **state)
 }
 
 static void
+backend_names_have_48_bytes(void **state)
+{
+	(void)state;
+	BUILD(WEB, "[pool web]",
+	    "backend=a:1 name=n23456789012345678901234567890123456789012345678",
+	    "backend=b:1 "
+	    "name=n234567890123456789012345678901234567890123456789");
+	assert_non_null(strstr(b->text, "f:5: "));
+	assert_null(strstr(b->text, "f:4: "));
+	built_free(b);
+}
+
+static void
 routes_refer_to_what_comes_later(void **state)
 {
 	const struct cfg_route *r;
@@ -538,12 +551,14 @@ only_what_differs_is_printed(void **state)
 
 	(void)state;
 	BUILD("[global]", "log_level=info", WEB, "pool=web", "idle_timeout=1m",
-	    "send_timeout=31s", POOL, "[admin]");
+	    "send_timeout=31s", POOL, "backend=H:1 weight=2 name=n",
+	    "[route r]", "path=/a,/b", "pool=web", "[admin]");
 	put_ini(b, &t, false);
 	assert_string_equal(room,
 	    "[admin]\n\n[listener web]\nbind = 127.0.0.1:8080\n"
-	    "send_timeout = 31s\n\n[pool web]\nbackend = 127.0.0.1:3001\n"
-	    "backend = 127.0.0.1:3002\n");
+	    "send_timeout = 31s\n\n[route r]\npath = /a\npath = /b\n"
+	    "pool = web\n\n[pool web]\nbackend = 127.0.0.1:3001\n"
+	    "backend = 127.0.0.1:3002\nbackend = h:1 weight=2 name=n\n");
 	built_free(b);
 }
 
@@ -671,6 +686,7 @@ main(void)
 	    cmocka_unit_test(every_key_of_a_pool_reaches_its_field),
 	    cmocka_unit_test(addresses_have_one_text),
 	    cmocka_unit_test(backends_have_options),
+	    cmocka_unit_test(backend_names_have_48_bytes),
 	    cmocka_unit_test(routes_refer_to_what_comes_later),
 	    cmocka_unit_test(admin_listens_by_default),
 	    cmocka_unit_test(warnings_leave_a_configuration),
