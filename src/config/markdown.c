@@ -136,7 +136,7 @@ put_row(struct textbuf *out, const struct option *o)
 void
 option_put_markdown(struct textbuf *out)
 {
-	textbuf_lit(out, intro);
+	textbuf_str(out, intro);
 	for (enum option_section s = 0; s < OPTION_SECTIONS; s++) {
 		textbuf_byte(out, '\n');
 		textbuf_str(out, about[s]);

@@ -145,7 +145,7 @@ access_put_time(struct textbuf *out, uint64_t unix_ms)
 	two_digits(text + 17, c.second);
 	text[20] = (char)('0' + c.ms / 100);
 	two_digits(text + 21, c.ms % 100);
-	textbuf_put(out, SPAN(text));
+	textbuf_put(out, span_make(text, sizeof(text) - 1));
 }
 
 /* How many bytes textbuf_json makes of one. */
@@ -333,7 +333,7 @@ combined_time(struct textbuf *out, uint64_t unix_ms)
 	two_digits(text + 12, c.hour);
 	two_digits(text + 15, c.minute);
 	two_digits(text + 18, c.second);
-	textbuf_put(out, SPAN(text));
+	textbuf_put(out, span_make(text, sizeof(text) - 1));
 }
 
 /* The request line; a request that had none readable is "-", as in Apache. */

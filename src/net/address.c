@@ -138,3 +138,15 @@ address_of_socket(struct address *a, int fd)
 	a->len = sizeof(a->u);
 	return getsockname(fd, &a->u.any, &a->len) == 0;
 }
+
+bool
+address_on_loopback(const struct address *a)
+{
+	const struct sockaddr_in *in4 = (const void *)&a->u.storage;
+	const struct sockaddr_in6 *in6 = (const void *)&a->u.storage;
+
+	if (a->u.any.sa_family == AF_INET)
+		return ntohl(in4->sin_addr.s_addr) >> 24 == 127;
+	return a->u.any.sa_family == AF_INET6 &&
+	    IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}

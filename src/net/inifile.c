@@ -427,24 +427,85 @@ slurp(int fd, const char *path, char **text, size_t *len, struct textbuf *why)
 	}
 }
 
-bool
-inifile_read(struct inifile *f, const char *path, struct textbuf *why)
+/* The whole file at `path`; *text is to be freed either way. */
+static bool
+read_text(const char *path, char **text, size_t *len, struct textbuf *why)
 {
 	/* Without O_NONBLOCK a FIFO would keep us waiting for a writer. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *text = NULL;
-	size_t len = 0;
 	bool ok;
 	int error;
 
-	*f = (struct inifile){.cfg = NULL};
+	*text = NULL;
+	*len = 0;
 	if (fd < 0)
 		return fail(why, path, "", errno);
-	ok = check_file(fd, path, why) && slurp(fd, path, &text, &len, why) &&
-	    inifile_parse(f, span_make(text, len));
+	ok = check_file(fd, path, why) && slurp(fd, path, text, len, why);
 	error = errno;
-	free(text);
 	(void)close(fd);
 	errno = error;
 	return ok;
+}
+
+bool
+inifile_read(struct inifile *f, const char *path, struct textbuf *why)
+{
+	char *text;
+	size_t len;
+	bool ok;
+
+	*f = (struct inifile){.cfg = NULL};
+	ok = read_text(path, &text, &len, why) &&
+	    inifile_parse(f, span_make(text, len));
+	free(text);
+	return ok;
+}
+
+struct wanted {
+	struct reader *reader;
+	struct span section, key, value;
+};
+
+/* The ini_handler of inifile_find. */
+static int
+find_on_entry(
+    void *arg, const char *section, const char *key, const char *value)
+{
+	struct wanted *w = arg;
+
+	(void)value;
+	if (span_equal(span_of(section), w->section) &&
+	    span_equal(span_of(key), w->key))
+		w->value = w->reader->value;
+	return 1;
+}
+
+bool
+inifile_find(
+    const char *path, struct span section, struct span key, struct textbuf *out)
+{
+	char room[MESSAGE_MAX];
+	struct textbuf why = textbuf_make(room, sizeof(room));
+	struct inifile f = {.cfg = NULL};
+	struct reader r = {.broken = false};
+	struct wanted w = {.reader = &r, .section = section, .key = key};
+	struct arena arena;
+	size_t len;
+	char *text;
+
+	if (!read_text(path, &text, &len, &why)) {
+		free(text);
+		return false;
+	}
+	r.rest = without_bom(span_make(text, len));
+	/* Errors go into a build that nobody asks. */
+	arena_init(&arena, memory_more, &f);
+	r.build = cfg_build_begin(&arena);
+	if (r.build != NULL)
+		(void)ini_parse_stream(reader_on_line, &r, find_on_entry, &w);
+	textbuf_put(out, w.value);
+	textbuf_byte(out, '\0');
+	inifile_free(&f);
+	free(text);
+	return w.value.len > 0 && !out->full;
 }

@@ -266,6 +266,10 @@ attempt_end(struct attempt *a, bool reusable, const struct snapshot_pool *pool)
 	a->backend = NULL;
 	if (b == NULL)
 		return;
+	counter_add(
+	    &b->w->stats.backend_in, b->conn.bytes_in - a->bytes_before_in);
+	counter_add(
+	    &b->w->stats.backend_out, b->conn.bytes_out - a->bytes_before_out);
 	conn_release_in(&b->conn);
 	if (reusable)
 		pool_return(b, pool->keepalive_share,

@@ -25,6 +25,7 @@ struct client {
 	struct wheel_timer timer;  /* idle, linger */
 	struct loop_task task;     /* the next request; then the grave */
 	uint64_t linger_until;     /* conn.bytes_in */
+	uint64_t counted_in, counted_out;
 	uint8_t ip_len;
 	char ip[ADDRESS_IP_BYTES];
 };
@@ -53,6 +54,17 @@ client_free(struct loop_task *t)
 	free(c);
 }
 
+/* Counts what was read and sent since it was last counted. */
+static void
+count_bytes(struct client *c)
+{
+	counter_add(&c->w->stats.client_in, c->conn.bytes_in - c->counted_in);
+	counter_add(
+	    &c->w->stats.client_out, c->conn.bytes_out - c->counted_out);
+	c->counted_in = c->conn.bytes_in;
+	c->counted_out = c->conn.bytes_out;
+}
+
 static void
 client_end(struct client *c, bool reset)
 {
@@ -65,8 +77,7 @@ client_end(struct client *c, bool reset)
 	list_remove(&c->link);
 	w->n_clients--;
 	counter_add(&w->stats.clients, (uint64_t)-1);
-	counter_add(&w->stats.client_in, c->conn.bytes_in);
-	counter_add(&w->stats.client_out, c->conn.bytes_out);
+	count_bytes(c);
 	atomic_fetch_sub_explicit(
 	    &w->shared->connections, 1, memory_order_relaxed);
 	if (reset)
@@ -154,6 +165,7 @@ client_on_done(void *arg, enum exchange_after after)
 	CHECK(client_ok(c) && c->state == CLIENT_BUSY);
 	c->exchange = NULL;
 	c->state = CLIENT_IDLE;
+	count_bytes(c);
 	switch (after) {
 	case EXCHANGE_KEEP:
 		client_idle(c);

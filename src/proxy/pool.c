@@ -44,8 +44,6 @@ pool_close(struct back *b)
 	off_idle(b);
 	b->user = NULL;
 	wheel_remove(&b->w->loop->wheel, &b->age);
-	counter_add(&b->w->stats.backend_in, b->conn.bytes_in);
-	counter_add(&b->w->stats.backend_out, b->conn.bytes_out);
 	counter_add(&b->w->stats.backends, (uint64_t)-1);
 	conn_close(&b->conn);
 	loop_bury(b->w->loop, &b->grave);

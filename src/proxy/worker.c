@@ -91,19 +91,16 @@ worker_on_mail(struct mail *m, void *arg)
 		drain(w);
 	else
 		stop(w);
-	free(m);
 }
 
-bool
+void
 worker_post(struct worker *w, enum worker_order order)
 {
-	struct mail *m = calloc(1, sizeof(*m));
-
-	if (m == NULL)
-		return false;
-	m->kind = order;
-	mailbox_post(w->mail, m);
-	return true;
+	if (w->given[order])
+		return;
+	w->given[order] = true;
+	w->orders[order].kind = (int)order;
+	mailbox_post(w->mail, &w->orders[order]);
 }
 
 static bool

@@ -18,8 +18,9 @@ struct span {
 	size_t len;
 };
 
-/* A span over a string literal, without its NUL. */
-#define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
+/* A span over a string literal, without its NUL; anything else does not
+ * compile. */
+#define SPAN(literal) ((struct span){"" literal, sizeof(literal) - 1})
 #define SPAN_NONE     ((struct span){NULL, 0})
 
 static inline struct span

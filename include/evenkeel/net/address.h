@@ -41,6 +41,9 @@ void address_put_ip(struct textbuf *out, const struct sockaddr *a);
 /* host:port, [v6]:port or unix:/path. */
 void address_put(struct textbuf *out, const struct address *a);
 
+/* 127.0.0.0/8 or ::1. */
+bool address_on_loopback(const struct address *a);
+
 /* The address that a socket is bound to. */
 bool address_of_socket(struct address *a, int fd) WARN_UNUSED;
 

@@ -32,4 +32,12 @@ bool inifile_parse(struct inifile *f, struct span text) WARN_UNUSED;
 
 void inifile_free(struct inifile *f);
 
+/*
+ * The value of one key, read tolerantly: whatever else is wrong in the file,
+ * the last line that says it counts.  Appends it and a NUL to `out`.  False:
+ * no such file, key, or room.
+ */
+bool inifile_find(const char *path, struct span section, struct span key,
+    struct textbuf *out) WARN_UNUSED;
+
 #endif

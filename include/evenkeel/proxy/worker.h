@@ -43,6 +43,12 @@ struct worker_bind {
 	struct front *front;
 };
 
+enum worker_order {
+	WORKER_DRAIN, /* accept nothing, end idle clients, finish the others */
+	WORKER_STOP,  /* end everything now; worker_run returns */
+	WORKER_ORDERS
+};
+
 struct worker {
 	uint32_t index;
 	struct worker_shared *shared;
@@ -55,6 +61,9 @@ struct worker {
 	struct list clients; /* of struct client */
 	uint32_t n_clients;
 	bool draining;
+	struct mail drained_mail; /* for whoever on_drained tells */
+	struct mail orders[WORKER_ORDERS];
+	bool given[WORKER_ORDERS]; /* the control thread's */
 	struct exchange *free_exchanges;
 	uint32_t n_free_exchanges;
 	struct rng rng;
@@ -75,13 +84,9 @@ void worker_run(struct worker *w);
 /* After its thread has ended: closes and frees everything. */
 void worker_free(struct worker *w);
 
-enum worker_order {
-	WORKER_DRAIN, /* accept nothing, end idle clients, finish the others */
-	WORKER_STOP   /* end everything now; worker_run returns */
-};
-
-/* Any thread.  False: no memory. */
-bool worker_post(struct worker *w, enum worker_order order) WARN_UNUSED;
+/* The control thread: gives an order; giving it again does nothing.  Cannot
+ * fail. */
+void worker_post(struct worker *w, enum worker_order order);
 
 /* One of its clients has ended (from client). */
 void worker_client_ended(struct worker *w);

@@ -1,0 +1,16 @@
+/*
+ * report - what a valid configuration comes to: the answer of `check`.
+ *
+ * Layer: control.  Pure.
+ */
+#ifndef EVENKEEL_CONTROL_REPORT_H
+#define EVENKEEL_CONTROL_REPORT_H
+
+#include "evenkeel/base/textbuf.h"
+#include "evenkeel/config/config.h"
+
+/* One line that it is valid, one per listener, and the worst case of each
+ * pool: the longest a client can wait, and the most attempts. */
+void report_put(struct textbuf *out, const char *file, const struct cfg *cfg);
+
+#endif

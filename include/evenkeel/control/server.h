@@ -1,0 +1,30 @@
+/*
+ * server - the whole of a running evenkeel: starts it, waits, stops it.
+ *
+ * The control thread is the one that calls server_run.  It owns the signals,
+ * the admin and control sockets, the snapshot, and the workers' lives.
+ *
+ * Layer: control.
+ */
+#ifndef EVENKEEL_CONTROL_SERVER_H
+#define EVENKEEL_CONTROL_SERVER_H
+
+#include <stdbool.h>
+
+#include "evenkeel/base/check.h"
+#include "evenkeel/config/config.h"
+
+struct server_options {
+	const struct cfg *cfg;
+	const char *file;    /* where it came from; empty: command line */
+	const char *control; /* path of the control socket */
+	bool demo;           /* start the backends nobody else does */
+};
+
+/*
+ * Runs until a signal ends it.  True: a clean stop.  False: it could not start
+ * or go on; the reason is on standard error.
+ */
+bool server_run(const struct server_options *o) WARN_UNUSED;
+
+#endif

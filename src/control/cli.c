@@ -1,0 +1,399 @@
+#include "evenkeel/control/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "evenkeel/base/num.h"
+#include "evenkeel/config/option.h"
+#include "evenkeel/control/report.h"
+#include "evenkeel/control/server.h"
+#include "evenkeel/control/verbs.h"
+#include "evenkeel/net/inifile.h"
+
+#define EXIT_FAILED      1
+#define EXIT_USAGE       2
+#define WHY_BYTES        1024
+#define FIRST_TEXT_BYTES 65536U
+#define TEXT_BYTES       (64U << 20)
+#define PATH_BYTES       256
+#define INLINE_BYTES     65536
+
+static const char usage_text[] =
+    "usage: evenkeel [-c FILE] [VERB] [OPTIONS]\n"
+    "       evenkeel LISTEN BACKEND...\n"
+    "\n"
+    "  run [--demo]          run in the foreground (this is the default);\n"
+    "                        --demo also starts small backends at the\n"
+    "                        loopback addresses where nobody listens\n"
+    "  check, -t             read the configuration, print what is wrong or\n"
+    "                        what it comes to\n"
+    "  status [--json]       pools, backends and connections of the running\n"
+    "                        process\n"
+    "  config [--defaults]   print the configuration as INI, with --defaults\n"
+    "                        also the keys that have their default\n"
+    "\n"
+    "  -c FILE               the configuration; else ./lb.ini, else\n"
+    "                        /etc/evenkeel/lb.ini\n"
+    "  --control PATH        the control socket of the running process\n"
+    "  --help, --version\n"
+    "\n"
+    "Without a file: `evenkeel 8080 3000 3001` balances 127.0.0.1:3000 and\n"
+    ":3001 on 127.0.0.1:8080; `:8080` listens on all addresses.\n"
+    "\n"
+    "Signals: TERM, INT, QUIT stop in order (a second one at once).\n";
+
+enum verb { VERB_RUN, VERB_CHECK, VERB_STATUS, VERB_CONFIG, VERB_INLINE };
+
+struct cli {
+	const char *file;    /* of -c, or NULL */
+	const char *control; /* of --control, or NULL */
+	enum verb verb;
+	bool verb_given;
+	bool demo, json, defaults;
+	char **words; /* LISTEN BACKEND... */
+	int n_words;
+	int exit; /* when parsing ends the program; else -1 */
+};
+
+/* ---- the command line ---- */
+
+static int
+usage_error(const char *what, const char *word)
+{
+	fprintf(stderr, "evenkeel: %s%s%s\nTry evenkeel --help\n", what,
+	    word[0] != '\0' ? ": " : "", word);
+	return EXIT_USAGE;
+}
+
+static bool
+is(const char *word, const char *name)
+{
+	return span_equal(span_of(word), span_of(name));
+}
+
+static bool
+verb_of(const char *word, enum verb *verb)
+{
+	static const struct {
+		const char *name;
+		enum verb verb;
+	} verbs[] = {{"run", VERB_RUN}, {"check", VERB_CHECK},
+	    {"-t", VERB_CHECK}, {"status", VERB_STATUS},
+	    {"config", VERB_CONFIG}};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (is(word, verbs[i].name)) {
+			*verb = verbs[i].verb;
+			return true;
+		}
+	return false;
+}
+
+/* LISTEN begins with a digit, ':', '[', '*' or "unix:". */
+static bool
+looks_like_listen(const char *word)
+{
+	return (word[0] >= '0' && word[0] <= '9') || word[0] == ':' ||
+	    word[0] == '[' || word[0] == '*' ||
+	    span_starts_with(span_of(word), SPAN("unix:"));
+}
+
+/* An option that stands alone.  False: it is none of this verb. */
+static bool
+take_flag(struct cli *c, const char *word)
+{
+	if (is(word, "--demo") && c->verb == VERB_RUN)
+		c->demo = true;
+	else if (is(word, "--json") && c->verb == VERB_STATUS)
+		c->json = true;
+	else if (is(word, "--defaults") && c->verb == VERB_CONFIG)
+		c->defaults = true;
+	else
+		return false;
+	return true;
+}
+
+static void
+take_word(struct cli *c, char **argv, int *i, int argc)
+{
+	const char *word = argv[*i];
+
+	if (is(word, "--help") || is(word, "-h")) {
+		fputs(usage_text, stdout);
+		c->exit = 0;
+	} else if (is(word, "--version")) {
+		puts("evenkeel " EVENKEEL_VERSION);
+		c->exit = 0;
+	} else if (is(word, "-c") || is(word, "--control")) {
+		if (*i + 1 >= argc) {
+			c->exit = usage_error("a path must follow", word);
+			return;
+		}
+		*(is(word, "-c") ? &c->file : &c->control) = argv[++*i];
+	} else if (!c->verb_given && verb_of(word, &c->verb)) {
+		c->verb_given = true;
+	} else if (!c->verb_given && looks_like_listen(word)) {
+		c->verb = VERB_INLINE;
+		c->words = argv + *i;
+		c->n_words = argc - *i;
+		*i = argc;
+	} else if (!take_flag(c, word)) {
+		c->exit = usage_error("unknown word or option", word);
+	}
+}
+
+static void
+parse(struct cli *c, int argc, char **argv)
+{
+	c->exit = -1;
+	for (int i = 1; i < argc && c->exit < 0; i++)
+		take_word(c, argv, &i, argc);
+	if (c->exit < 0 && c->verb == VERB_INLINE && c->n_words < 2)
+		c->exit = usage_error("LISTEN needs at least one BACKEND", "");
+	if (c->exit < 0 && c->verb == VERB_INLINE && c->file != NULL)
+		c->exit =
+		    usage_error("either -c FILE or LISTEN BACKEND...", "");
+}
+
+/* ---- texts of any length ---- */
+
+struct text {
+	struct textbuf out;
+	char *bytes;
+};
+
+/* Room for the next try; false: no memory, or too large. */
+static bool
+text_more(struct text *t)
+{
+	size_t cap = t->bytes == NULL ? FIRST_TEXT_BYTES : 4 * t->out.cap;
+
+	free(t->bytes);
+	t->bytes = cap > TEXT_BYTES ? NULL : malloc(cap);
+	t->out = textbuf_make(t->bytes, t->bytes == NULL ? 0 : cap);
+	return t->bytes != NULL;
+}
+
+static void
+text_print(struct text *t, FILE *to)
+{
+	fwrite(t->out.ptr, 1, t->out.len, to);
+	free(t->bytes);
+	t->bytes = NULL;
+}
+
+static void
+print_problems(const char *file, const struct inifile *f)
+{
+	struct text t = {.bytes = NULL};
+
+	do {
+		if (!text_more(&t))
+			return;
+		cfg_put_problems(&t.out, file, f->problems);
+	} while (t.out.full);
+	text_print(&t, stderr);
+}
+
+/* ---- the configuration ---- */
+
+static const char *
+config_file(const struct cli *c)
+{
+	if (c->file != NULL)
+		return c->file;
+	return access("lb.ini", F_OK) == 0 ||
+		access("/etc/evenkeel/lb.ini", F_OK) != 0
+	    ? "lb.ini"
+	    : "/etc/evenkeel/lb.ini";
+}
+
+/* "8080" is 127.0.0.1:8080, ":8080" all addresses (of a listener). */
+static void
+put_address(struct textbuf *t, const char *word)
+{
+	uint64_t port;
+
+	if (num_parse_u64(span_of(word), 65535, &port))
+		textbuf_lit(t, "127.0.0.1:");
+	else if (word[0] == ':')
+		textbuf_byte(t, '*');
+	textbuf_str(t, word);
+	textbuf_byte(t, '\n');
+}
+
+static bool
+parse_inline(const struct cli *c, struct inifile *f)
+{
+	static char bytes[INLINE_BYTES];
+	struct textbuf t = textbuf_make(bytes, sizeof(bytes));
+
+	textbuf_lit(&t, "[listener main]\nbind = ");
+	put_address(&t, c->words[0]);
+	textbuf_lit(&t, "[pool main]\n");
+	for (int i = 1; i < c->n_words; i++) {
+		textbuf_lit(&t, "backend = ");
+		put_address(&t, c->words[i]);
+	}
+	return !t.full && inifile_parse(f, textbuf_span(&t));
+}
+
+/* Reads it, and prints what is wrong or odd.  False: do not go on. */
+static bool
+load(const struct cli *c, struct inifile *f)
+{
+	const char *file =
+	    c->verb == VERB_INLINE ? "command line" : config_file(c);
+	char text[WHY_BYTES];
+	struct textbuf why = textbuf_make(text, sizeof(text));
+	bool read = c->verb == VERB_INLINE ? parse_inline(c, f)
+					   : inifile_read(f, file, &why);
+
+	if (!read) {
+		fprintf(stderr, "evenkeel: %.*s\n", (int)why.len, why.ptr);
+		return false;
+	}
+	if (f->no_memory)
+		fprintf(stderr, "evenkeel: %s: out of memory\n", file);
+	print_problems(file, f);
+	if (f->cfg != NULL)
+		return true;
+	inifile_free(f);
+	return false;
+}
+
+/* The control socket of a configuration, or the default.  `text` has room for
+ * PATH_BYTES. */
+static const char *
+control_path(const struct cli *c, const struct cfg *cfg, char *text)
+{
+	struct textbuf out = textbuf_make(text, PATH_BYTES);
+
+	if (c->control != NULL)
+		return c->control;
+	if (cfg != NULL && cfg->global.control[0] != '\0')
+		return cfg->global.control;
+	verbs_put_default_path(&out);
+	return text;
+}
+
+/* ---- verbs ---- */
+
+static int
+verb_run(const struct cli *c)
+{
+	struct inifile f;
+	struct server_options o;
+	char control[PATH_BYTES];
+	bool stopped_well;
+
+	if (!load(c, &f))
+		return EXIT_USAGE;
+	o = (struct server_options){.cfg = f.cfg,
+	    .file = c->verb == VERB_INLINE ? "" : config_file(c),
+	    .control = control_path(c, f.cfg, control),
+	    .demo = c->demo};
+	stopped_well = server_run(&o);
+	inifile_free(&f);
+	return stopped_well ? 0 : EXIT_FAILED;
+}
+
+static int
+verb_check(const struct cli *c)
+{
+	struct inifile f;
+	struct text t = {.bytes = NULL};
+
+	if (!load(c, &f))
+		return EXIT_USAGE;
+	do {
+		if (!text_more(&t))
+			return EXIT_FAILED;
+		report_put(&t.out, config_file(c), f.cfg);
+	} while (t.out.full);
+	text_print(&t, stdout);
+	inifile_free(&f);
+	return 0;
+}
+
+static int
+verb_config(const struct cli *c)
+{
+	struct inifile f;
+	struct text t = {.bytes = NULL};
+
+	if (!load(c, &f))
+		return EXIT_USAGE;
+	do {
+		if (!text_more(&t))
+			return EXIT_FAILED;
+		option_put_ini(&t.out, f.cfg, c->defaults);
+	} while (t.out.full);
+	text_print(&t, stdout);
+	inifile_free(&f);
+	return 0;
+}
+
+/* Where the running process listens.  The file is read tolerantly: one with
+ * errors still leads there. */
+static const char *
+find_control(const struct cli *c, char *text)
+{
+	struct textbuf out = textbuf_make(text, PATH_BYTES);
+
+	if (c->control != NULL)
+		return c->control;
+	if (!inifile_find(
+		config_file(c), SPAN("global"), SPAN("control"), &out))
+		verbs_put_default_path(&out);
+	return text;
+}
+
+static int
+verb_status(const struct cli *c)
+{
+	char text[PATH_BYTES];
+	const char *path = find_control(c, text), *why;
+	char *answer;
+	size_t len;
+
+	switch (verbs_get(
+	    path, c->json ? "/status.json" : "/status", &answer, &len, &why)) {
+	case ASK_OK:
+		fwrite(answer, 1, len, stdout);
+		free(answer);
+		return 0;
+	case ASK_NOBODY:
+		fprintf(stderr,
+		    "evenkeel: nobody is running: no answer at %s\n", path);
+		return EXIT_FAILED;
+	case ASK_FAILED:
+		fprintf(stderr, "evenkeel: %s: %s\n", path, why);
+		return EXIT_FAILED;
+	}
+	return EXIT_FAILED;
+}
+
+int
+cli_main(int argc, char **argv)
+{
+	struct cli c = {.verb = VERB_RUN};
+
+	parse(&c, argc, argv);
+	if (c.exit >= 0)
+		return c.exit;
+	switch (c.verb) {
+	case VERB_RUN:
+	case VERB_INLINE:
+		return verb_run(&c);
+	case VERB_CHECK:
+		return verb_check(&c);
+	case VERB_CONFIG:
+		return verb_config(&c);
+	case VERB_STATUS:
+		return verb_status(&c);
+	}
+	return EXIT_USAGE;
+}

@@ -1,0 +1,292 @@
+#include "evenkeel/control/pages.h"
+
+#include <unistd.h>
+
+#include "evenkeel/base/num.h"
+#include "evenkeel/control/metrics_page.h"
+#include "evenkeel/net/clock.h"
+
+#define NAME_COLUMN 28U
+
+static uint64_t
+in_flight(const struct backend *b)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < b->n_lanes; i++)
+		sum += counter_get(&b->lanes[i].inflight);
+	return sum;
+}
+
+static uint64_t
+attempts(const struct backend *b, enum access_outcome outcome)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < b->n_lanes; i++)
+		sum += counter_get(&b->lanes[i].attempts[outcome]);
+	return sum;
+}
+
+static uint64_t
+failures(const struct backend *b)
+{
+	uint64_t sum = 0;
+
+	for (int o = 0; o < ACCESS_OUTCOMES; o++)
+		if (o != ACCESS_OK && o != ACCESS_STALE &&
+		    o != ACCESS_CANCELLED)
+			sum += attempts(b, (enum access_outcome)o);
+	return sum;
+}
+
+static uint64_t
+clients(const struct pages *p)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < p->n_workers; i++)
+		sum += counter_get(&p->workers[i]->stats.clients);
+	return sum;
+}
+
+static uint64_t
+uptime_s(const struct pages *p)
+{
+	return (clock_monotonic_us() - p->start_us) / 1000000;
+}
+
+static const char *
+state_word(const struct pages *p)
+{
+	return p->draining ? "stopping" : "running";
+}
+
+/* ---- JSON ---- */
+
+static void
+put_key(struct textbuf *out, const char *key, struct span value)
+{
+	textbuf_byte(out, '"');
+	textbuf_str(out, key);
+	textbuf_lit(out, "\":\"");
+	textbuf_json(out, value);
+	textbuf_byte(out, '"');
+}
+
+static void
+put_number(struct textbuf *out, const char *key, uint64_t value)
+{
+	textbuf_lit(out, ",\"");
+	textbuf_str(out, key);
+	textbuf_lit(out, "\":");
+	textbuf_u64(out, value);
+}
+
+static void
+put_backend_json(struct textbuf *out, const struct backend *b)
+{
+	char text[ADDRESS_TEXT_BYTES];
+	struct textbuf address = textbuf_make(text, sizeof(text));
+
+	address_put(&address, &b->address);
+	textbuf_byte(out, '{');
+	put_key(out, "name", b->name_span);
+	textbuf_byte(out, ',');
+	put_key(out, "address", textbuf_span(&address));
+	textbuf_byte(out, ',');
+	put_key(out, "state", SPAN("up"));
+	put_number(out, "weight", b->weight);
+	put_number(out, "in_flight", in_flight(b));
+	textbuf_lit(out, ",\"attempts\":{");
+	for (int o = 0; o < ACCESS_OUTCOMES; o++) {
+		if (o > 0)
+			textbuf_byte(out, ',');
+		textbuf_byte(out, '"');
+		textbuf_str(out, access_outcome_text((enum access_outcome)o));
+		textbuf_lit(out, "\":");
+		textbuf_u64(out, attempts(b, (enum access_outcome)o));
+	}
+	textbuf_lit(out, "}}");
+}
+
+static void
+put_pool_json(struct textbuf *out, const struct snapshot_pool *pool)
+{
+	textbuf_byte(out, '{');
+	put_key(out, "name", pool->upstream->name_span);
+	textbuf_lit(out, ",\"backends\":[");
+	for (size_t i = 0; i < pool->n_backends; i++) {
+		if (i > 0)
+			textbuf_byte(out, ',');
+		put_backend_json(out, pool->backends[i]);
+	}
+	textbuf_lit(out, "]}");
+}
+
+void
+pages_put_status_json(struct textbuf *out, const struct pages *p)
+{
+	textbuf_byte(out, '{');
+	put_key(out, "version", SPAN(EVENKEEL_VERSION));
+	put_number(out, "pid", (uint64_t)getpid());
+	textbuf_byte(out, ',');
+	put_key(out, "state", span_of(state_word(p)));
+	put_number(out, "uptime_s", uptime_s(p));
+	textbuf_byte(out, ',');
+	put_key(out, "config", span_of(p->file));
+	put_number(out, "workers", p->n_workers);
+	put_number(out, "connections", clients(p));
+	put_number(out, "log_lines_lost", log_dropped(p->log));
+	textbuf_lit(out, ",\"pools\":[");
+	for (size_t i = 0; i < p->snapshot->n_pools; i++) {
+		if (i > 0)
+			textbuf_byte(out, ',');
+		put_pool_json(out, &p->snapshot->pools[i]);
+	}
+	textbuf_lit(out, "]}\n");
+}
+
+/* ---- a table for people ---- */
+
+static void
+put_column(struct textbuf *out, struct span text, size_t width)
+{
+	textbuf_put(out, text);
+	for (size_t i = text.len; i < width; i++)
+		textbuf_byte(out, ' ');
+	textbuf_byte(out, ' ');
+}
+
+static void
+put_number_column(struct textbuf *out, uint64_t value, size_t width)
+{
+	char digits[NUM_U64_DIGITS];
+	size_t n = num_put_u64(digits, value);
+
+	for (size_t i = n; i < width; i++)
+		textbuf_byte(out, ' ');
+	textbuf_put(out, span_make(digits, n));
+	textbuf_byte(out, ' ');
+}
+
+static void
+put_pool_text(struct textbuf *out, const struct snapshot_pool *pool)
+{
+	textbuf_lit(out, "\npool ");
+	textbuf_put(out, pool->upstream->name_span);
+	textbuf_lit(out, "\n  ");
+	put_column(out, SPAN("backend"), NAME_COLUMN);
+	textbuf_lit(
+	    out, "state    weight  in flight           ok       failed\n");
+	for (size_t i = 0; i < pool->n_backends; i++) {
+		const struct backend *b = pool->backends[i];
+
+		textbuf_lit(out, "  ");
+		put_column(out, b->name_span, NAME_COLUMN);
+		textbuf_lit(out, "up       ");
+		put_number_column(out, b->weight, 6);
+		put_number_column(out, in_flight(b), 10);
+		put_number_column(out, attempts(b, ACCESS_OK), 12);
+		put_number_column(out, failures(b), 12);
+		out->len--;
+		textbuf_byte(out, '\n');
+	}
+}
+
+void
+pages_put_status_text(struct textbuf *out, const struct pages *p)
+{
+	textbuf_lit(out, "evenkeel " EVENKEEL_VERSION ", pid ");
+	textbuf_u64(out, (uint64_t)getpid());
+	textbuf_lit(out, ", ");
+	textbuf_str(out, state_word(p));
+	textbuf_lit(out, " for ");
+	textbuf_u64(out, uptime_s(p));
+	textbuf_lit(out, " s with ");
+	textbuf_str(out, p->file[0] != '\0' ? p->file : "the command line");
+	textbuf_lit(out, "; ");
+	textbuf_u64(out, p->n_workers);
+	textbuf_str(out, p->n_workers == 1 ? " worker, " : " workers, ");
+	textbuf_u64(out, clients(p));
+	textbuf_lit(out, " client connections\n");
+	for (size_t i = 0; i < p->snapshot->n_pools && !out->full; i++)
+		put_pool_text(out, &p->snapshot->pools[i]);
+}
+
+/* ---- which page ---- */
+
+static struct span
+path_of(const struct httpd_request *r)
+{
+	return span_make(r->target.ptr, span_find(r->target, '?'));
+}
+
+static bool
+refuse_other_methods(const struct httpd_request *r, struct httpd_answer *a)
+{
+	if (r->method == H1_METHOD_GET || r->method == H1_METHOD_HEAD)
+		return false;
+	a->status = 405;
+	textbuf_lit(a->body, "405: these pages are for reading only\n");
+	return true;
+}
+
+static void
+not_found(struct httpd_answer *a)
+{
+	a->status = 404;
+	textbuf_lit(
+	    a->body, "404: there are /healthz /readyz /status /metrics\n");
+}
+
+static void
+put_ready(struct httpd_answer *a, const struct pages *p)
+{
+	if (!p->draining) {
+		textbuf_lit(a->body, "ready\n");
+		return;
+	}
+	a->status = 503;
+	textbuf_lit(a->body, "stopping\n");
+}
+
+void
+pages_on_admin(const struct httpd_request *r, struct httpd_answer *a, void *arg)
+{
+	const struct pages *p = arg;
+	struct span path = path_of(r);
+
+	if (refuse_other_methods(r, a))
+		return;
+	if (span_equal(path, SPAN("/healthz"))) {
+		textbuf_lit(a->body, "ok\n");
+	} else if (span_equal(path, SPAN("/readyz"))) {
+		put_ready(a, p);
+	} else if (span_equal(path, SPAN("/status"))) {
+		a->type = "application/json";
+		pages_put_status_json(a->body, p);
+	} else if (span_equal(path, SPAN("/metrics"))) {
+		a->type = METRICS_CONTENT_TYPE;
+		metrics_page_put(a->body, p);
+	} else {
+		not_found(a);
+	}
+}
+
+void
+pages_on_control(
+    const struct httpd_request *r, struct httpd_answer *a, void *arg)
+{
+	const struct pages *p = arg;
+	struct span path = path_of(r);
+
+	if (span_equal(path, SPAN("/pid")))
+		textbuf_u64(a->body, (uint64_t)getpid());
+	else if (span_equal(path, SPAN("/status")))
+		pages_put_status_text(a->body, p);
+	else if (span_equal(path, SPAN("/status.json")))
+		pages_put_status_json(a->body, p);
+	else
+		a->status = 404;
+}

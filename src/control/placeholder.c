@@ -1,1 +1,0 @@
-typedef int placeholder_only; /* until the layer has its first module */

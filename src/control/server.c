@@ -1,0 +1,516 @@
+#include "evenkeel/control/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "evenkeel/base/num.h"
+#include "evenkeel/control/demo.h"
+#include "evenkeel/control/pages.h"
+#include "evenkeel/control/registry.h"
+#include "evenkeel/control/verbs.h"
+#include "evenkeel/net/clock.h"
+#include "evenkeel/net/signals.h"
+#include "evenkeel/net/system.h"
+
+/* Descriptors kept for what is not a connection: logs, listening sockets,
+ * event queues. */
+#define RESERVED_FILES  128U
+#define CONNECTIONS_MAX 10000000U
+#define WHY_BYTES       1024
+
+static const int watched[] = {
+    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+#define WATCHED (sizeof(watched) / sizeof(watched[0]))
+
+struct server {
+	const struct server_options *o;
+	char why_bytes[WHY_BYTES];
+	struct textbuf why;
+	struct log *log;
+	struct log_ring *ring;
+	struct loop *loop;
+	struct mailbox *mail;
+	struct registry *registry;
+	struct worker_shared shared;
+	struct worker **workers;
+	struct log_ring **rings; /* of the workers */
+	pthread_t *threads;
+	uint32_t n_workers, n_threads;
+	struct worker_bind *binds; /* [worker * n_binds + bind] */
+	size_t n_binds;
+	struct pages pages;
+	struct httpd *admin, *control;
+	struct demo *demo;
+	struct signal_watch *signals[WATCHED];
+	struct wheel_timer deadline; /* shutdown_timeout */
+	uint32_t n_drained;
+};
+
+static const struct httpd_ops admin_ops = {.on_request = pages_on_admin};
+static const struct httpd_ops control_ops = {.on_request = pages_on_control};
+
+/* ---- sizes ---- */
+
+static uint32_t
+how_many_workers(const struct cfg *cfg)
+{
+	uint32_t n = cfg->global.workers;
+
+	if (n == CFG_AUTO)
+		n = system_cpus();
+	return n < CFG_WORKERS_MAX ? n : CFG_WORKERS_MAX;
+}
+
+/* Each client may need a connection to a backend besides its own. */
+static uint32_t
+how_many_connections(const struct cfg *cfg)
+{
+	uint64_t files = system_raise_files(), n = cfg->global.max_connections;
+
+	if (n == CFG_AUTO)
+		n = files > 2 * RESERVED_FILES ? (files - RESERVED_FILES) / 2
+					       : files / 4;
+	return (uint32_t)num_min_u64(n > 0 ? n : 1, CONNECTIONS_MAX);
+}
+
+/* ---- start: each step leaves its result in `s`, or a reason in s->why ---- */
+
+static bool
+fail(struct server *s, const char *why)
+{
+	textbuf_str(&s->why, why);
+	return false;
+}
+
+static bool
+nobody_runs(struct server *s)
+{
+	char *answer;
+	size_t len;
+	const char *why;
+
+	if (verbs_get(s->o->control, "/pid", &answer, &len, &why) != ASK_OK)
+		return true;
+	textbuf_lit(&s->why, "already running, pid ");
+	textbuf_put(&s->why, span_make(answer, len));
+	textbuf_lit(&s->why, " (control socket ");
+	textbuf_str(&s->why, s->o->control);
+	textbuf_lit(&s->why, ")");
+	free(answer);
+	return false;
+}
+
+static bool
+open_logs(struct server *s)
+{
+	const struct cfg_global *g = &s->o->cfg->global;
+	const struct log_options options = {.log = g->log,
+	    .access = g->access_log,
+	    .level = (enum log_level)g->log_level,
+	    .format = (enum log_format)g->log_format};
+	char name[32];
+
+	s->log = log_create(&options, &s->why);
+	if (s->log == NULL)
+		return false;
+	s->ring = log_ring_create(s->log, "control");
+	s->rings = calloc(s->n_workers, sizeof(struct log_ring *));
+	if (s->ring == NULL || s->rings == NULL)
+		return fail(s, "out of memory");
+	for (uint32_t i = 0; i < s->n_workers; i++) {
+		snprintf(name, sizeof(name), "worker %u", i);
+		s->rings[i] = log_ring_create(s->log, name);
+		if (s->rings[i] == NULL)
+			return fail(s, "out of memory");
+	}
+	return true;
+}
+
+static bool
+bind_one(struct server *s, size_t at, const struct cfg_addr *addr,
+    struct front *front)
+{
+	int fds[CFG_WORKERS_MAX];
+	char text[ADDRESS_TEXT_BYTES];
+	struct textbuf shown = textbuf_make(text, sizeof(text) - 1);
+	struct address a, bound;
+
+	if (!address_resolve(&a, addr, &s->why) ||
+	    !listener_bind(&a, fds, s->n_workers, &bound, &s->why))
+		return false;
+	for (uint32_t i = 0; i < s->n_workers; i++)
+		s->binds[i * s->n_binds + at] =
+		    (struct worker_bind){.fd = fds[i], .front = front};
+	address_put(&shown, &bound);
+	text[shown.len] = '\0';
+	log_message(s->ring, LOG_LEVEL_INFO, "listening on %s", text);
+	return true;
+}
+
+static bool
+bind_all(struct server *s)
+{
+	const struct snapshot *snap = s->shared.snapshot;
+	size_t total = 0, at = 0;
+
+	for (size_t l = 0; l < snap->n_listeners; l++)
+		total += snap->listeners[l].cfg->n_binds;
+	s->binds = calloc(total * s->n_workers, sizeof(*s->binds));
+	if (s->binds == NULL)
+		return fail(s, "out of memory");
+	for (size_t i = 0; i < total * s->n_workers; i++)
+		s->binds[i].fd = -1;
+	s->n_binds = total;
+	for (size_t l = 0; l < snap->n_listeners; l++) {
+		const struct snapshot_listener *sl = &snap->listeners[l];
+
+		for (size_t i = 0; i < sl->cfg->n_binds; i++)
+			if (!bind_one(s, at++, &sl->cfg->binds[i], sl->front))
+				return false;
+	}
+	return true;
+}
+
+/* A server on one listening socket of the control thread's loop. */
+static struct httpd *
+serve(struct server *s, const struct cfg_addr *addr,
+    const struct httpd_ops *ops, const char *shown_as)
+{
+	char text[ADDRESS_TEXT_BYTES];
+	struct textbuf shown = textbuf_make(text, sizeof(text) - 1);
+	struct address a, bound;
+	struct httpd *h;
+	int fd;
+
+	if (!address_resolve(&a, addr, &s->why) ||
+	    !listener_bind(&a, &fd, 1, &bound, &s->why))
+		return NULL;
+	h = httpd_create(s->loop, fd, ops, &s->pages);
+	if (h == NULL)
+		(void)fail(s, "out of memory");
+	address_put(&shown, &bound);
+	text[shown.len] = '\0';
+	if (shown_as != NULL)
+		log_message(
+		    s->ring, LOG_LEVEL_INFO, "%s on %s", shown_as, text);
+	return h;
+}
+
+static bool
+open_control(struct server *s)
+{
+	const struct cfg_addr at = {
+	    .kind = CFG_ADDR_UNIX, .host = s->o->control, .text = ""};
+	/* Born private: whoever may open it may give orders. */
+	mode_t old = umask(0177);
+
+	s->control = serve(s, &at, &control_ops, NULL);
+	umask(old);
+	return s->control != NULL;
+}
+
+static bool
+open_admin(struct server *s)
+{
+	const struct cfg_admin *admin = &s->o->cfg->admin;
+
+	if (!admin->present)
+		return true;
+	s->admin = serve(s, &admin->listen, &admin_ops, "admin");
+	return s->admin != NULL;
+}
+
+static void server_on_signal(int number, void *arg);
+static void server_on_drained(struct worker *w, void *arg);
+static void server_on_mail(struct mail *m, void *arg);
+static void server_on_deadline(struct wheel_timer *t, uint64_t now_ms);
+static void server_on_turn(void *arg);
+
+static const struct loop_ops server_loop_ops = {.on_turn = server_on_turn};
+
+static bool
+make_loop(struct server *s)
+{
+	s->loop = loop_create(BUF_BYTES, &server_loop_ops, s);
+	if (s->loop == NULL)
+		return fail(s, "no event loop to be had");
+	s->mail = mailbox_create(s->loop, server_on_mail, s);
+	if (s->mail == NULL)
+		return fail(s, "out of memory");
+	wheel_timer_init(&s->deadline, server_on_deadline);
+	for (size_t i = 0; i < WATCHED; i++) {
+		s->signals[i] = signal_watch_create(
+		    s->loop, watched[i], server_on_signal, s);
+		if (s->signals[i] == NULL)
+			return fail(s, "out of memory");
+	}
+	return true;
+}
+
+static bool
+build_snapshot(struct server *s)
+{
+	s->registry = registry_create(s->n_workers);
+	if (s->registry == NULL)
+		return fail(s, "out of memory");
+	s->shared.snapshot = registry_build(s->registry, s->o->cfg, &s->why);
+	if (s->shared.snapshot == NULL)
+		return false;
+	s->shared.workers = s->n_workers;
+	s->shared.max_connections = how_many_connections(s->o->cfg);
+	s->shared.access_json =
+	    s->o->cfg->global.access_log_format == CFG_ACCESS_JSON;
+	s->shared.seed = system_seed();
+	s->shared.on_drained = server_on_drained;
+	s->shared.arg = s;
+	return true;
+}
+
+static bool
+make_workers(struct server *s)
+{
+	s->workers = calloc(s->n_workers, sizeof(struct worker *));
+	s->threads = calloc(s->n_workers, sizeof(*s->threads));
+	if (s->workers == NULL || s->threads == NULL)
+		return fail(s, "out of memory");
+	for (uint32_t i = 0; i < s->n_workers; i++) {
+		struct worker_bind *binds = &s->binds[i * s->n_binds];
+
+		s->workers[i] = worker_create(
+		    &s->shared, i, s->rings[i], binds, s->n_binds);
+		/* The worker has them now, or has closed them. */
+		for (size_t b = 0; b < s->n_binds; b++)
+			binds[b].fd = -1;
+		if (s->workers[i] == NULL)
+			return fail(s, "out of memory or descriptors");
+	}
+	s->pages = (struct pages){.snapshot = s->shared.snapshot,
+	    .workers = s->workers,
+	    .n_workers = s->n_workers,
+	    .file = s->o->file,
+	    .start_us = clock_monotonic_us(),
+	    .log = s->log};
+	return true;
+}
+
+static void *
+worker_thread(void *arg)
+{
+	worker_run(arg);
+	return NULL;
+}
+
+static bool
+start_threads(struct server *s)
+{
+	if (!log_start(s->log))
+		return fail(s, "no thread for the log to be had");
+	for (uint32_t i = 0; i < s->n_workers; i++) {
+		if (pthread_create(&s->threads[i], NULL, worker_thread,
+			s->workers[i]) != 0)
+			return fail(s, "no thread for a worker to be had");
+		s->n_threads++;
+	}
+	return true;
+}
+
+static bool
+start_demo(struct server *s)
+{
+	if (!s->o->demo)
+		return true;
+	s->demo = demo_start(s->loop, s->shared.snapshot, s->ring);
+	return s->demo != NULL || fail(s, "out of memory");
+}
+
+static bool
+start(struct server *s)
+{
+	s->n_workers = how_many_workers(s->o->cfg);
+	return nobody_runs(s) && open_logs(s) && make_loop(s) &&
+	    build_snapshot(s) && bind_all(s) && make_workers(s) &&
+	    open_control(s) && open_admin(s) && start_demo(s) &&
+	    start_threads(s);
+}
+
+/* ---- stop ---- */
+
+static void
+order_all(struct server *s, enum worker_order order)
+{
+	for (uint32_t i = 0; i < s->n_threads; i++)
+		worker_post(s->workers[i], order);
+}
+
+static void
+server_on_deadline(struct wheel_timer *t, uint64_t now_ms)
+{
+	struct server *s = (struct server *)(void *)((char *)t -
+	    offsetof(struct server, deadline));
+
+	(void)now_ms;
+	log_message(s->ring, LOG_LEVEL_WARN,
+	    "shutdown_timeout is over: ending what is left");
+	loop_stop(s->loop);
+}
+
+static void
+begin_stop(struct server *s, int number)
+{
+	uint64_t until_ms =
+	    loop_now_ms(s->loop) + s->o->cfg->global.shutdown_timeout_ms;
+
+	if (s->pages.draining) {
+		log_message(s->ring, LOG_LEVEL_INFO,
+		    "signal %d again: stopping at once", number);
+		loop_stop(s->loop);
+		return;
+	}
+	s->pages.draining = true;
+	log_message(s->ring, LOG_LEVEL_INFO,
+	    "signal %d: stopping; requests in flight may finish", number);
+	loop_arm(s->loop, &s->deadline, until_ms);
+	order_all(s, WORKER_DRAIN);
+}
+
+static void
+server_on_signal(int number, void *arg)
+{
+	struct server *s = arg;
+
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+	case SIGQUIT:
+		begin_stop(s, number);
+		break;
+	default:
+		log_message(s->ring, LOG_LEVEL_WARN,
+		    "signal %d: not available in this version, ignored",
+		    number);
+		break;
+	}
+}
+
+/* In the worker's thread. */
+static void
+server_on_drained(struct worker *w, void *arg)
+{
+	struct server *s = arg;
+
+	mailbox_post(s->mail, &w->drained_mail);
+}
+
+static void
+server_on_mail(struct mail *m, void *arg)
+{
+	struct server *s = arg;
+
+	(void)m;
+	s->n_drained++;
+	if (s->n_drained == s->n_workers)
+		loop_stop(s->loop);
+}
+
+static void
+server_on_turn(void *arg)
+{
+	struct server *s = arg;
+
+	log_flush(s->ring);
+}
+
+static void
+join_workers(struct server *s)
+{
+	order_all(s, WORKER_STOP);
+	for (uint32_t i = 0; i < s->n_threads; i++)
+		pthread_join(s->threads[i], NULL);
+	s->n_threads = 0;
+}
+
+static void
+close_binds(struct server *s)
+{
+	for (size_t i = 0; i < s->n_binds * s->n_workers; i++)
+		if (s->binds[i].fd >= 0)
+			close(s->binds[i].fd);
+	free(s->binds);
+}
+
+static void
+unlink_sockets(struct server *s)
+{
+	const struct cfg *cfg = s->o->cfg;
+
+	if (s->control != NULL)
+		unlink(s->o->control);
+	if (s->workers == NULL)
+		return;
+	for (size_t l = 0; l < cfg->n_listeners; l++)
+		for (size_t i = 0; i < cfg->listeners[l].n_binds; i++) {
+			const struct cfg_addr *a = &cfg->listeners[l].binds[i];
+
+			if (a->kind == CFG_ADDR_UNIX)
+				unlink(a->host);
+		}
+}
+
+static void
+take_down(struct server *s)
+{
+	join_workers(s);
+	unlink_sockets(s);
+	demo_stop(s->demo);
+	httpd_free(s->admin);
+	httpd_free(s->control);
+	for (uint32_t i = 0; s->workers != NULL && i < s->n_workers; i++)
+		worker_free(s->workers[i]);
+	if (s->loop != NULL) {
+		for (size_t i = 0; i < WATCHED; i++)
+			signal_watch_free(s->signals[i]);
+		wheel_remove(&s->loop->wheel, &s->deadline);
+		mailbox_free(s->mail);
+		loop_free(s->loop);
+	}
+	close_binds(s);
+	registry_free(s->registry);
+	if (s->log != NULL)
+		log_free(s->log);
+	free(s->workers);
+	free(s->rings);
+	free(s->threads);
+}
+
+bool
+server_run(const struct server_options *o)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	bool started = false;
+
+	if (s == NULL)
+		return false;
+	s->o = o;
+	s->why = textbuf_make(s->why_bytes, sizeof(s->why_bytes));
+	signals_block();
+	started = start(s);
+	if (started) {
+		signals_allow();
+		log_message(s->ring, LOG_LEVEL_INFO,
+		    "evenkeel ready: version " EVENKEEL_VERSION
+		    ", pid %d, %u workers",
+		    (int)getpid(), s->n_workers);
+		loop_run(s->loop);
+		log_message(s->ring, LOG_LEVEL_INFO, "evenkeel stopped");
+	}
+	take_down(s);
+	if (!started)
+		fprintf(
+		    stderr, "evenkeel: %.*s\n", (int)s->why.len, s->why.ptr);
+	free(s);
+	return started;
+}

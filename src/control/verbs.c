@@ -1,0 +1,62 @@
+#include "evenkeel/control/verbs.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "evenkeel/http/head.h"
+
+#define REQUEST_BYTES 512
+#define FIELDS        32
+
+/* Takes the head off.  The status, or 0 when it is no HTTP response. */
+static unsigned
+take_head(char *bytes, size_t *len)
+{
+	static const struct h1_limits limits = {
+	    .head_bytes = 65536, .fields = FIELDS};
+	struct h1_field fields[FIELDS];
+	struct h1_head head;
+
+	h1_head_init(&head, H1_RESPONSE, &limits, fields);
+	if (h1_head_parse(&head, bytes, *len) != H1_DONE)
+		return 0;
+	*len -= head.len;
+	memmove(bytes, bytes + head.len, *len);
+	return head.status;
+}
+
+enum ask_result
+verbs_get(const char *path, const char *target, char **answer, size_t *len,
+    const char **why)
+{
+	char bytes[REQUEST_BYTES];
+	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
+	enum ask_result result;
+
+	textbuf_lit(&out, "GET ");
+	textbuf_str(&out, target);
+	textbuf_lit(&out,
+	    " HTTP/1.1\r\nHost: evenkeel\r\n"
+	    "Connection: close\r\n\r\n");
+	CHECK(!out.full);
+	result = ask_unix(path, textbuf_span(&out), answer, len, why);
+	if (result != ASK_OK || take_head(*answer, len) == 200)
+		return result;
+	free(*answer);
+	*answer = NULL;
+	*why = "what listens there gave no proper answer";
+	return ASK_FAILED;
+}
+
+void
+verbs_put_default_path(struct textbuf *out)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() != 0 && runtime != NULL && runtime[0] == '/')
+		textbuf_str(out, runtime);
+	else
+		textbuf_lit(out, "/run");
+	textbuf_lit(out, "/evenkeel.sock");
+	textbuf_byte(out, '\0');
+}
