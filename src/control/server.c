@@ -468,8 +468,6 @@ take_down(struct server *s)
 	demo_stop(s->demo);
 	httpd_free(s->admin);
 	httpd_free(s->control);
-	for (uint32_t i = 0; s->workers != NULL && i < s->n_workers; i++)
-		worker_free(s->workers[i]);
 	if (s->loop != NULL) {
 		for (size_t i = 0; i < WATCHED; i++)
 			signal_watch_free(s->signals[i]);
@@ -477,6 +475,9 @@ take_down(struct server *s)
 		mailbox_free(s->mail);
 		loop_free(s->loop);
 	}
+	/* Mail from the workers lies in them: after the mailbox. */
+	for (uint32_t i = 0; s->workers != NULL && i < s->n_workers; i++)
+		worker_free(s->workers[i]);
 	close_binds(s);
 	registry_free(s->registry);
 	if (s->log != NULL)

@@ -264,9 +264,8 @@ upload_stopped(struct exchange *x, struct flow_input *in)
 		    .event = FLOW_EV_CLIENT_BAD, .status = 413};
 		return true;
 	case PUMP_TRUNCATED:
-		x->why = "request body ended before it was complete";
-		*in = (struct flow_input){
-		    .event = FLOW_EV_CLIENT_BAD, .status = 400};
+		x->why = "client ended inside the request body";
+		*in = event(FLOW_EV_CLIENT_GONE);
 		return true;
 	case PUMP_SOURCE_ERROR:
 		*in = event(FLOW_EV_CLIENT_GONE);
@@ -470,6 +469,15 @@ flush_reply(struct exchange *x, struct flow_input *in)
 	}
 }
 
+/* How the last attempt ended; ACCESS_OK when there was none. */
+static enum access_outcome
+last_outcome(const struct exchange *x)
+{
+	return x->n_notes == 0
+	    ? ACCESS_OK
+	    : (enum access_outcome)x->notes[x->n_notes - 1].outcome;
+}
+
 static bool
 order_reply(struct exchange *x, unsigned status, struct flow_input *in)
 {
@@ -485,6 +493,7 @@ order_reply(struct exchange *x, unsigned status, struct flow_input *in)
 	    &(struct reply){.status = status,
 		.id = span_make(x->id, EXCHANGE_ID_BYTES),
 		.why = span_of(x->why),
+		.error = reply_error(x->flow.end, last_outcome(x)),
 		.connection = connection_field(x),
 		.head_only = x->head.method == H1_METHOD_HEAD});
 	io = conn_write(x->from.conn, textbuf_span(&out));

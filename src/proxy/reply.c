@@ -31,6 +31,44 @@ reply_reason(unsigned status)
 	return "Unknown";
 }
 
+/* The backend failed or was too slow: how, says the attempt. */
+static const char *
+attempt_error(enum access_outcome outcome)
+{
+	static const char *const errors[ACCESS_OUTCOMES] = {
+	    [ACCESS_CONNECT_REFUSED] = "connection_refused",
+	    [ACCESS_CONNECT_TIMEOUT] = "connection_timeout",
+	    [ACCESS_CONNECT_FAILED] = "destination_unavailable",
+	    [ACCESS_TLS_FAILED] = "tls_protocol_error",
+	    [ACCESS_STALE] = "connection_terminated",
+	    [ACCESS_RESET] = "connection_terminated",
+	    [ACCESS_BAD_RESPONSE] = "http_protocol_error",
+	    [ACCESS_TIMEOUT] = "http_response_timeout",
+	};
+
+	return errors[outcome] != NULL ? errors[outcome]
+				       : "http_response_timeout";
+}
+
+const char *
+reply_error(enum access_end end, enum access_outcome last)
+{
+	switch (end) {
+	case ACCESS_END_CLIENT_BAD:
+	case ACCESS_END_CLIENT_SLOW:
+		return "http_request_error";
+	case ACCESS_END_NO_ROUTE:
+		return "destination_not_found";
+	case ACCESS_END_NO_BACKEND:
+		return "destination_unavailable";
+	case ACCESS_END_BACKEND_FAILED:
+	case ACCESS_END_BACKEND_SLOW:
+		return attempt_error(last);
+	default:
+		return "proxy_internal_error";
+	}
+}
+
 static void
 put_text(struct textbuf *out, const struct reply *r)
 {
@@ -59,6 +97,8 @@ put_head(struct textbuf *out, const struct reply *r, size_t length)
 	textbuf_u64(out, length);
 	textbuf_lit(out, "\r\nX-Request-Id: ");
 	textbuf_put(out, r->id);
+	textbuf_lit(out, "\r\nProxy-Status: evenkeel; error=");
+	textbuf_str(out, r->error);
 	if (r->status == 503) {
 		textbuf_lit(out, "\r\nRetry-After: ");
 		textbuf_u64(out, REPLY_RETRY_AFTER_S);

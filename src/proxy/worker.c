@@ -40,8 +40,10 @@ static const struct loop_ops worker_loop_ops = {.on_turn = worker_on_turn};
 void
 worker_client_ended(struct worker *w)
 {
-	if (w->draining && w->n_clients == 0)
-		w->shared->on_drained(w, w->shared->arg);
+	if (!w->draining || w->drained || w->n_clients > 0)
+		return;
+	w->drained = true;
+	w->shared->on_drained(w, w->shared->arg);
 }
 
 static void
@@ -65,8 +67,7 @@ drain(struct worker *w)
 		next = link->next;
 		client_drain(client_of(link));
 	}
-	if (w->n_clients == 0)
-		w->shared->on_drained(w, w->shared->arg);
+	worker_client_ended(w);
 }
 
 static void

@@ -6,12 +6,14 @@
  *
  * Layer: proxy.  Pure.
  *
- * Sources: RFC 9110 15 (status codes), 10.2.3 (Retry-After), 10.2.1 (Allow).
+ * Sources: RFC 9110 15 (status codes), 10.2.3 (Retry-After), 10.2.1 (Allow);
+ * RFC 9209 (Proxy-Status).
  */
 #ifndef EVENKEEL_PROXY_REPLY_H
 #define EVENKEEL_PROXY_REPLY_H
 
 #include "evenkeel/base/textbuf.h"
+#include "evenkeel/http/access.h"
 #include "evenkeel/http/forward.h"
 
 /* A reply never needs more. */
@@ -22,10 +24,15 @@
 /* The reason phrase of a status, "Unknown" for one without. */
 const char *reply_reason(unsigned status);
 
+/* The error token of Proxy-Status (RFC 9209 2.3) for how a request ended, given
+ * how its last attempt did. */
+const char *reply_error(enum access_end end, enum access_outcome last);
+
 struct reply {
 	unsigned status;
 	struct span id;
-	struct span why; /* one plain sentence for the client */
+	struct span why;   /* one plain sentence for the client */
+	const char *error; /* of Proxy-Status */
 	enum h1_connection connection;
 	bool head_only; /* the request was HEAD */
 };

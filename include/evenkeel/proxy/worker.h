@@ -60,7 +60,7 @@ struct worker {
 	size_t n_acceptors;
 	struct list clients; /* of struct client */
 	uint32_t n_clients;
-	bool draining;
+	bool draining, drained;
 	struct mail drained_mail; /* for whoever on_drained tells */
 	struct mail orders[WORKER_ORDERS];
 	bool given[WORKER_ORDERS]; /* the control thread's */
@@ -88,7 +88,7 @@ void worker_free(struct worker *w);
  * fail. */
 void worker_post(struct worker *w, enum worker_order order);
 
-/* One of its clients has ended (from client). */
+/* One of its clients has ended (from client): it may be drained now. */
 void worker_client_ended(struct worker *w);
 
 /* An empty text buffer over the scratch; one user at a time. */
