@@ -224,12 +224,19 @@ def test_without_demo_nobody_is_started(evenkeel, free_port):
         assert c.ask().status == 502
 
 
-def test_log_to_a_file_as_json(evenkeel, backend):
-    """Started with the log in a file, as readiness is read from there."""
-    b = backend()
-    with pytest.raises(AssertionError):
-        evenkeel(ini([b], top="log = main.log\nlog_level = nonsense\n"))
-    proxy = evenkeel(ini([b], top="log_format = json\n"))
+def test_log_as_json(evenkeel, backend):
+    proxy = evenkeel(ini([backend(), backend()], top="log_format = json\n"))
     for line in proxy.stderr().splitlines():
         record = json.loads(line)
         assert {"time", "level", "message"} <= set(record)
+
+
+def test_log_to_a_file(tmp_path, backend):
+    text = ini([backend(), backend()], top=f"control = {tmp_path}/ctl\nlog = main.log\n")
+    (tmp_path / "lb.ini").write_text(text)
+    process = subprocess.Popen([build_of(), "-c", "lb.ini"], cwd=tmp_path, env=environment(),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = tmp_path / "main.log"
+    until(lambda: log.exists() and "evenkeel ready" in log.read_text(), "the log to say ready")
+    process.terminate()
+    assert process.wait(10) == 0

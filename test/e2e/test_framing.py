@@ -1,7 +1,7 @@
 """Where messages end: no body where none may be, and truncation shows."""
 import pytest
 
-from harness import Broken, Gate, until
+from harness import Broken, Gate
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -113,7 +113,7 @@ def test_reset_in_a_close_delimited_body(lb, backend, client):
         conn.reset()
     c = client(lb([backend(script)]))
     c.request()
-    until(lambda: c.stream.fill(float("inf")) and b"hello" in c.stream.buf, "the body's begin")
+    c.stream.need(lambda b: b"hello" in b)
     gate.open()
     with pytest.raises(Broken):
         c.response()

@@ -8,7 +8,7 @@ def refused(proxy, c, status, end="client_bad", target=None):
     """The answer is ours, says so, closes, and is in the log."""
     r = c.response()
     assert r.status == status
-    assert r.has("proxy-status") and r.has("x-request-id")
+    assert r.has("x-request-id")
     assert "close" in r.tokens("connection")
     c.at_end()
     record = proxy.access(1)[0]
@@ -63,7 +63,7 @@ def test_400_after_good_requests(lb, backend, client):
 def test_501_and_505(lb, backend, client, data, status):
     proxy = lb([backend()])
     r = client(proxy).send(data).response()
-    assert r.status in (status, 400) and r.has("proxy-status")
+    assert r.status in (status, 400)
 
 
 @pytest.mark.parametrize("line", [b"CONNECT h:80", b"TRACE /"])
@@ -71,7 +71,7 @@ def test_405(lb, backend, client, line):
     b = backend()
     proxy = lb([b])
     r = client(proxy).send(line + b" HTTP/1.1\r\nHost: h:80\r\n\r\n").response()
-    assert r.status == 405 and r.has("allow") and r.has("proxy-status")
+    assert r.status == 405 and r.has("allow")
     assert not b.requests
 
 

@@ -39,7 +39,7 @@ def test_connect_timeout(lb, client, full_backlog):
     start = time.monotonic()
     r = client(proxy).ask()
     assert r.status == 504 and 0.25 < took(start) < 3
-    assert r.has("proxy-status") and r.has("x-request-id")
+    assert r.has("x-request-id")
     record = proxy.access(1)[0]
     assert [a["outcome"] for a in record["attempts"]] == ["connect_timeout"]
     assert record["end"] in ("backend_slow", "backend_failed")
@@ -50,7 +50,7 @@ def test_response_timeout(lb, backend, client):
     proxy = lb([b], pool="response_timeout = 300ms\n")
     start = time.monotonic()
     r = client(proxy).ask()
-    assert r.status == 504 and 0.25 < took(start) < 3 and r.has("proxy-status")
+    assert r.status == 504 and 0.25 < took(start) < 3
     record = proxy.access(1)[0]
     assert [a["outcome"] for a in record["attempts"]] == ["timeout"]
     assert record["end"] == "backend_slow"

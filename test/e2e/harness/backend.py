@@ -134,8 +134,8 @@ class Backend:
 
     def wait_requests(self, count):
         return until(lambda: len(self.requests) >= count and self.requests,
-                     f"{count} requests at backend {self.name}, "
-                     f"not {[r.target for r in self.requests]}")
+                     lambda: f"{count} requests at backend {self.name}, "
+                     f"there are {len(self.requests)}")
 
     def wait_conns(self, count):
         return until(lambda: len(self.conns) >= count and self.conns,

@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 # What a sanitizer or a failed CHECK prints; none of it is ever fine.
 REPORTS = re.compile(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:"
                      r"|LeakSanitizer|check failed:)")
-LISTENING = re.compile(r"listening on (\S+)")
-ADMIN = re.compile(r"admin on (\S+)")
+LISTENING = re.compile(r'listening on ([^\s"]+)')
+ADMIN = re.compile(r'admin on ([^\s"]+)')
 READY = "evenkeel ready"
 
 
@@ -124,7 +124,7 @@ class Evenkeel:
         if count is None:
             return records()
         return until(lambda: len(records()) >= count and records(),
-                     f"{count} access records, there are {len(records())}")
+                     lambda: f"{count} access records, there are {records()}")
 
     def rss_bytes(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:

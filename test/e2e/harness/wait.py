@@ -6,12 +6,16 @@ DEADLINE_S = 10.0
 
 
 def until(fact, what, deadline_s=DEADLINE_S, every_s=0.005):
-    """Polls fact() until it is true, and returns what it returned."""
+    """
+    Polls fact() until it is true, and returns what it returned.  `what` is a
+    text, or a function that makes it when the time is up.
+    """
     end = time.monotonic() + deadline_s
     while True:
         value = fact()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s:g} s: {what}")
+            text = what() if callable(what) else what
+            raise AssertionError(f"not within {deadline_s:g} s: {text}")
         time.sleep(every_s)
