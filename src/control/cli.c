@@ -257,7 +257,9 @@ load(const struct cli *c, struct inifile *f)
 	}
 	if (f->no_memory)
 		fprintf(stderr, "evenkeel: %s: out of memory\n", file);
-	print_problems(file, f);
+	/* A running process has its warnings in its log. */
+	if (f->cfg == NULL || c->verb == VERB_CHECK)
+		print_problems(file, f);
 	if (f->cfg != NULL)
 		return true;
 	inifile_free(f);
@@ -294,6 +296,7 @@ verb_run(const struct cli *c)
 	o = (struct server_options){.cfg = f.cfg,
 	    .file = c->verb == VERB_INLINE ? "" : config_file(c),
 	    .control = control_path(c, f.cfg, control),
+	    .warnings = f.problems,
 	    .demo = c->demo};
 	stopped_well = server_run(&o);
 	inifile_free(&f);

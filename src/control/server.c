@@ -327,6 +327,16 @@ start_demo(struct server *s)
 	return s->demo != NULL || fail(s, "out of memory");
 }
 
+static void
+log_warnings(struct server *s)
+{
+	const struct cfg_problem *p;
+
+	for (p = s->o->warnings; p != NULL; p = p->next)
+		log_message(s->ring, LOG_LEVEL_WARN, "%s:%u: %s", s->o->file,
+		    p->line, p->text);
+}
+
 static bool
 start(struct server *s)
 {
@@ -501,6 +511,7 @@ server_run(const struct server_options *o)
 	started = start(s);
 	if (started) {
 		signals_allow();
+		log_warnings(s);
 		log_message(s->ring, LOG_LEVEL_INFO,
 		    "evenkeel ready: version " EVENKEEL_VERSION
 		    ", pid %d, %u workers",

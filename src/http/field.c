@@ -38,6 +38,26 @@ static const struct known known[] = {
     {"proxy-authorization", H1_FIELD_PROXY_AUTHORIZATION},
 };
 
+#define BIT(length) (1U << (length))
+
+/* The lengths of the names that begin with a letter (its low five bits): most
+ * names are told apart by this alone. */
+static const uint32_t lengths_of[32] = {
+    ['a' & 31] = BIT(13),
+    ['c' & 31] = BIT(10) | BIT(14),
+    ['d' & 31] = BIT(4),
+    ['e' & 31] = BIT(6),
+    ['f' & 31] = BIT(9),
+    ['h' & 31] = BIT(4) | BIT(14),
+    ['i' & 31] = BIT(15),
+    ['k' & 31] = BIT(10),
+    ['p' & 31] = BIT(16) | BIT(18) | BIT(19),
+    ['r' & 31] = BIT(7) | BIT(11),
+    ['t' & 31] = BIT(2) | BIT(7) | BIT(17),
+    ['u' & 31] = BIT(7) | BIT(10),
+    ['v' & 31] = BIT(3),
+};
+
 /* known[first_of[n]] up to known[first_of[n + 1]] have n bytes. */
 static const uint8_t first_of[NAME_LONGEST + 2] = {
     0, 0, 0, 1, 2, 4, 4, 5, 8, 8, 9, 12, 13, 13, 14, 16, 17, 18, 19, 20, 21};
@@ -146,7 +166,8 @@ h1_field_lookup(struct span name, bool *underscore)
 	first = (char)(name.ptr[0] | 0x20);
 	if (first == 'x' && name.len >= X_NAME_SHORTEST)
 		return lookup_x(name, underscore);
-	if (name.len > NAME_LONGEST)
+	if (name.len > NAME_LONGEST ||
+	    (lengths_of[first & 31] & BIT(name.len)) == 0)
 		return H1_FIELD_OTHER;
 	for (size_t i = first_of[name.len]; i < first_of[name.len + 1]; i++)
 		if (first == known[i].name[0])

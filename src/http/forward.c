@@ -29,11 +29,11 @@ struct copy {
 	uint32_t run;         /* start of bytes that wait for being copied */
 };
 
-/* Where the line behind field `i` begins. */
+/* Where the line behind that of `f` begins. */
 static inline uint32_t
-line_end(const struct h1_head *h, uint32_t i)
+line_end(const struct h1_head *h, const struct h1_field *f)
 {
-	return i + 1 < h->n_fields ? h->fields[i + 1].name.off : h->len - 2;
+	return f + 1 < h->fields + h->n_fields ? f[1].name.off : h->len - 2;
 }
 
 /* The line can go as it is: at most one space before the value, none behind. */
@@ -82,19 +82,27 @@ flush_run(struct textbuf *out, const struct copy *c, uint32_t end)
 		textbuf_put(out, span_make(c->base + c->run, end - c->run));
 }
 
-/* Copies the fields from the i-th on, and what waits before them.  Lines that
- * stay lie side by side in the source, so they go in runs. */
-static void
-copy_fields(struct textbuf *out, struct copy *c, uint32_t i)
+static bool
+is_dropped(const struct copy *c, const struct h1_field *f)
 {
-	const struct h1_head *h = c->h;
+	uint32_t drops = f->underscore ? c->under_drops : c->drops;
 
-	for (; i < h->n_fields; i++) {
-		const struct h1_field *f = &h->fields[i];
-		uint32_t end = line_end(h, i);
-		uint32_t drops = f->underscore ? c->under_drops : c->drops;
-		bool drop = (drops >> f->id & 1) != 0 ||
-		    (c->nominates && is_nominated(c, f));
+	return (drops >> f->id & 1) != 0 ||
+	    (c->nominates && is_nominated(c, f));
+}
+
+/* Copies the fields from `f` on, and what waits before them.  Lines that stay
+ * lie side by side in the source, so they go in runs. */
+static void
+copy_fields(struct textbuf *out, struct copy *c, const struct h1_field *f)
+{
+	const struct h1_field *last = c->h->fields + c->h->n_fields;
+	/* What is in neither set and named by nobody needs no second look. */
+	uint32_t drops = c->nominates ? UINT32_MAX : c->drops | c->under_drops;
+
+	for (; f < last; f++) {
+		uint32_t end = line_end(c->h, f);
+		bool drop = (drops >> f->id & 1) != 0 && is_dropped(c, f);
 
 		if (!drop && is_tidy(f, end))
 			continue;
@@ -103,7 +111,7 @@ copy_fields(struct textbuf *out, struct copy *c, uint32_t i)
 			put_tidy(out, f, c->base);
 		c->run = end;
 	}
-	flush_run(out, c, h->len - 2);
+	flush_run(out, c, c->h->len - 2);
 }
 
 /* RFC 9112 2.3, 3.2.1: the request line and Host that came are those that
@@ -116,7 +124,7 @@ starts_well(
 
 	return f->form == H1_ORIGIN_FORM && h->n_fields > 0 &&
 	    host->id == H1_FIELD_HOST && !host->underscore &&
-	    is_tidy(host, line_end(h, 0)) && base[host->name.off - 3] == '1';
+	    is_tidy(host, line_end(h, host)) && base[host->name.off - 3] == '1';
 }
 
 /* RFC 9112 3.2.1, 3.2.4: an absolute-form without a path means "/", or "*"
@@ -194,11 +202,11 @@ h1_forward_request(struct textbuf *out, const struct h1_head *h,
 
 	if (starts_well(h, base, f)) {
 		c.run = h->start;
-		copy_fields(out, &c, 1);
+		copy_fields(out, &c, h->fields + 1);
 	} else {
 		put_request_line(out, h, base, f);
 		c.run = h->n_fields > 0 ? h->fields[0].name.off : h->len - 2;
-		copy_fields(out, &c, 0);
+		copy_fields(out, &c, h->fields);
 	}
 	/* RFC 9110 7.6.3: appended, as a field of its own. */
 	textbuf_lit(out, "Via: 1.1 evenkeel\r\n");
@@ -268,7 +276,7 @@ h1_forward_response(struct textbuf *out, const struct h1_head *h,
 		put_status_line(out, h, base);
 		c.run = h->n_fields > 0 ? h->fields[0].name.off : h->len - 2;
 	}
-	copy_fields(out, &c, 0);
+	copy_fields(out, &c, h->fields);
 	put_response_framing(out, h, f, chunked);
 	put_request_id(out, how->request_id);
 	if (how->connection == H1_CONNECTION_CLOSE)

@@ -173,6 +173,12 @@ see_connection(struct seen *seen, struct span value)
 {
 	struct span option;
 
+	/* What nearly every one of them says. */
+	if (span_equal(value, SPAN("keep-alive"))) {
+		seen->keep_alive = true;
+		seen->names++;
+		return;
+	}
 	while (seen->names <= H1_CONNECTION_NAMES_MAX &&
 	    span_next_element(&value, &option)) {
 		seen->names++;

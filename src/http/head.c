@@ -32,10 +32,13 @@ enum state {
 };
 
 /* What one call works on: `end` is where the bytes stop or the limit of the
- * head does, whichever comes first. */
+ * head does, whichever comes first.  `mark` and `f` are the parser's own,
+ * taken out of the head for the time of the call. */
 struct scan {
 	struct h1_head *h;
 	const char *base, *p, *end;
+	const char *mark;   /* start of the token being read */
+	struct h1_field *f; /* the next field, or the one being read */
 };
 
 static inline uint32_t
@@ -47,7 +50,8 @@ offset(const struct scan *s)
 static inline struct h1_text
 text_from_mark(const struct scan *s)
 {
-	return (struct h1_text){s->h->mark, offset(s) - s->h->mark};
+	return (struct h1_text){
+	    (uint32_t)(s->mark - s->base), (uint32_t)(s->p - s->mark)};
 }
 
 static enum state
@@ -93,7 +97,8 @@ on_start(struct scan *s)
 	}
 	if (!octets_is(*s->p, OCTETS_TOKEN))
 		return bad(s->h, *s->p == '\n' ? H1_E_LINE_END : H1_E_METHOD);
-	h->start = h->mark = offset(s);
+	h->start = offset(s);
+	s->mark = s->p;
 	return METHOD;
 }
 
@@ -139,8 +144,7 @@ on_method(struct scan *s)
 		return bad(s->h, H1_E_METHOD);
 	h->method_text = text_from_mark(s);
 	h->method = (uint8_t)lookup_method(h1_span(h->method_text, s->base));
-	s->p++;
-	h->mark = offset(s);
+	s->mark = ++s->p;
 	return TARGET;
 }
 
@@ -153,11 +157,10 @@ on_target(struct scan *s)
 	s->p = octets_skip_target(s->p, end);
 	if (s->p == end)
 		return MORE;
-	if (*s->p != ' ' || offset(s) == h->mark)
+	if (*s->p != ' ' || s->p == s->mark)
 		return bad(s->h, H1_E_TARGET);
 	h->target = text_from_mark(s);
-	s->p++;
-	h->mark = offset(s);
+	s->mark = ++s->p;
 	return VERSION;
 }
 
@@ -168,7 +171,7 @@ version(struct scan *s, const char *end, enum state then)
 {
 	static const char form[8] = "HTTP/0.0";
 	struct h1_head *h = s->h;
-	const char *start = s->base + h->mark;
+	const char *start = s->mark;
 
 	if (s->p == start && end - start >= 8 &&
 	    memcmp(start, "HTTP/1.1", 8) == 0) {
@@ -195,12 +198,12 @@ on_status_code(struct scan *s)
 {
 	struct h1_head *h = s->h;
 
-	for (; s->p < s->end && offset(s) - h->mark < 3; s->p++) {
+	for (; s->p < s->end && s->p - s->mark < 3; s->p++) {
 		if (*s->p < '0' || *s->p > '9')
 			return bad(s->h, H1_E_STATUS);
 		h->status = (uint16_t)(h->status * 10 + (*s->p - '0'));
 	}
-	if (offset(s) - h->mark < 3)
+	if (s->p - s->mark < 3)
 		return MORE;
 	if (h->status < 100 || h->status > 599)
 		return bad(s->h, H1_E_STATUS);
@@ -213,7 +216,7 @@ on_status_after(struct scan *s)
 {
 	if (s->p == s->end)
 		return MORE;
-	s->h->mark = offset(s) + 1;
+	s->mark = s->p + 1;
 	if (*s->p == '\r') {
 		s->h->reason = (struct h1_text){offset(s), 0};
 		s->p++;
@@ -245,26 +248,24 @@ on_line(struct scan *s)
 			return bad(s->h, H1_E_FOLD);
 		return expect(s, '\r', LAST_LF, H1_E_FIELD_NAME);
 	}
-	if (h->n_fields == h->limits.fields)
-		return bad(s->h, H1_E_FIELDS_MANY);
-	h->mark = offset(s);
+	if (s->f == h->fields + h->limits.fields)
+		return bad(h, H1_E_FIELDS_MANY);
+	s->mark = s->p;
 	return NAME;
 }
 
 static enum state
 on_name(struct scan *s)
 {
-	struct h1_field *f = &s->h->fields[s->h->n_fields];
-
 	s->p = octets_skip_token(s->p, s->end);
 	if (s->p == s->end)
 		return MORE;
 	/* RFC 9112 5.1: no white space before the colon. */
 	if (*s->p != ':')
 		return bad(s->h, H1_E_FIELD_NAME);
-	f->name = text_from_mark(s);
-	f->id =
-	    (uint8_t)h1_field_lookup(h1_span(f->name, s->base), &f->underscore);
+	s->f->name = text_from_mark(s);
+	s->f->id = (uint8_t)h1_field_lookup(
+	    h1_span(s->f->name, s->base), &s->f->underscore);
 	s->p++;
 	return SPACE;
 }
@@ -276,24 +277,23 @@ on_space(struct scan *s)
 		s->p++;
 	if (s->p == s->end)
 		return MORE;
-	s->h->mark = offset(s);
+	s->mark = s->p;
 	return VALUE;
 }
 
 static enum state
 on_value(struct scan *s)
 {
-	const char *value = s->base + s->h->mark, *end;
-	struct h1_field *f = &s->h->fields[s->h->n_fields];
+	const char *end;
 
 	s->p = octets_skip_text(s->p, s->end);
 	if (s->p == s->end)
 		return MORE;
 	end = s->p;
-	while (end > value && octets_is_blank(end[-1]))
+	while (end > s->mark && octets_is_blank(end[-1]))
 		end--;
-	f->value.off = s->h->mark;
-	f->value.len = (uint32_t)(end - value);
+	s->f->value.off = (uint32_t)(s->mark - s->base);
+	s->f->value.len = (uint32_t)(end - s->mark);
 	return expect(s, '\r', VALUE_LF, H1_E_FIELD_VALUE);
 }
 
@@ -303,7 +303,7 @@ on_value_lf(struct scan *s)
 	enum state next = expect(s, '\n', LINE, H1_E_LINE_END);
 
 	if (next == LINE)
-		s->h->n_fields++;
+		s->f++;
 	return next;
 }
 
@@ -329,7 +329,7 @@ step(struct scan *s, enum state state)
 	case STATUS_VERSION:
 		return version(s, s->end, STATUS_SPACE);
 	case STATUS_SPACE:
-		s->h->mark = offset(s) + 1;
+		s->mark = s->p + 1;
 		return expect(s, ' ', STATUS_CODE, H1_E_STATUS);
 	case STATUS_CODE:
 		return on_status_code(s);
@@ -374,7 +374,8 @@ enum h1_result
 h1_head_parse(struct h1_head *h, const char *base, size_t len)
 {
 	size_t window = len < h->limits.head_bytes ? len : h->limits.head_bytes;
-	struct scan s = {h, base, base + h->pos, base + window};
+	struct scan s = {h, base, base + h->pos, base + window, base + h->mark,
+	    h->fields + h->n_fields};
 	enum state state, next = (enum state)h->state;
 
 	CHECK(h->state < MORE && h->pos <= window);
@@ -383,6 +384,8 @@ h1_head_parse(struct h1_head *h, const char *base, size_t len)
 		next = step(&s, state);
 	} while (next < MORE);
 	h->pos = offset(&s);
+	h->mark = (uint32_t)(s.mark - base);
+	h->n_fields = (uint32_t)(s.f - h->fields);
 	if (next == MORE)
 		return pause_or_refuse(h, state);
 	h->state = (uint8_t)next;

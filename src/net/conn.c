@@ -160,8 +160,9 @@ conn_recv(struct conn *c, void *p, size_t len, size_t *got)
 	*got = 0;
 	if (c->eof_read)
 		return CONN_EOF;
-	if (!c->readable)
+	if (!c->readable && !c->unsure)
 		return CONN_AGAIN;
+	c->unsure = false;
 	do
 		n = recv(c->fd, p, len, 0);
 	while (n < 0 && errno == EINTR);
@@ -170,8 +171,10 @@ conn_recv(struct conn *c, void *p, size_t len, size_t *got)
 		c->bytes_in += (size_t)n;
 		/* A short read has drained the socket, unless a FIN waits
 		 * behind it that would not be reported a second time. */
-		if ((size_t)n < len && !c->eof)
+		if ((size_t)n < len && !c->eof) {
 			c->readable = false;
+			c->unsure = true;
+		}
 		return CONN_OK;
 	}
 	if (n == 0) {
@@ -192,7 +195,7 @@ conn_fill(struct conn *c)
 	enum conn_io result;
 	size_t got;
 
-	if (!c->readable && !c->eof_read)
+	if (!c->readable && !c->unsure && !c->eof_read)
 		return CONN_AGAIN;
 	if (b == NULL) {
 		b = c->in = buf_get(&c->loop->bufs);

@@ -12,12 +12,13 @@
 #include <stdbool.h>
 
 #include "evenkeel/base/check.h"
-#include "evenkeel/config/config.h"
+#include "evenkeel/config/build.h"
 
 struct server_options {
 	const struct cfg *cfg;
 	const char *file;    /* where it came from; empty: command line */
 	const char *control; /* path of the control socket */
+	const struct cfg_problem *warnings; /* logged at the start */
 	bool demo;           /* start the backends nobody else does */
 };
 

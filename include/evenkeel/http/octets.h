@@ -111,16 +111,16 @@ octets_between(__m128i bytes, char low, char width)
 	return _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(width)), above);
 }
 
-/* Letters, digits and '-'. */
+/* Letters, digits, '-' and '.'. */
 static inline __m128i
 octets_token_bytes(__m128i bytes)
 {
 	__m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
 	__m128i letters = octets_between(lower, 'a', 25);
 	__m128i digits = octets_between(bytes, '0', 9);
-	__m128i hyphens = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
+	__m128i others = octets_between(bytes, '-', 1);
 
-	return _mm_or_si128(_mm_or_si128(letters, digits), hyphens);
+	return _mm_or_si128(_mm_or_si128(letters, digits), others);
 }
 
 static inline __m128i

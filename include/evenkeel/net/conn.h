@@ -9,6 +9,12 @@
  * whatever reason, see to it that somebody comes back (the writer that was in
  * the way, or conn_again).
  *
+ * One thing libevent hides: a reset that was reported together with the last
+ * bytes looks like those bytes alone, and its edge does not come twice.  So
+ * after a short read somebody who goes on waiting for the same message asks
+ * the socket once more; whoever has all he waited for does not, and that is
+ * every keep-alive request.
+ *
  * A connection owns an input buffer (`in`) and what could not be sent at once
  * (`out`); both come from the loop's pool and go back when empty.
  *
@@ -47,6 +53,7 @@ struct conn {
 	int fd; /* -1: closed */
 	int error;
 	bool readable, writable;
+	bool unsure;     /* a short read: an error may hide behind it */
 	bool connecting; /* connect() is under way */
 	bool eof;        /* the peer sent FIN; bytes may still lie before it */
 	bool eof_read;   /* ...and have all been read */
