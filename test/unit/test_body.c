@@ -105,6 +105,7 @@ static const struct sample samples[] = {
     {S("5"), H1_OK, "", "", 0, true},
     {S("5\r\nhel"), H1_OK, "hel", "", 0, true},
     {S("5\r\nhello\r\n0\r\n"), H1_OK, "hello", "", 0, true},
+    {S("5\r\nhello\r\n0\r\n\r"), H1_OK, "hello", "", 0, true},
     {S("0\r\nA: b\r\n"), H1_OK, "", "A: b\r\n", 0, true},
     {S("7fffffffffffffff\r\nab"), H1_OK, "ab", "", 0, true},
     {S("100000005\r\nhello\r\n0\r\n\r\n"), H1_OK, "hello\r\n0\r\n\r\n", "", 0,
@@ -172,13 +173,14 @@ assert_run(const struct run *r, const struct sample *s, bool keep)
 		fail_msg("%.*s: result %d, %s", (int)s->text.len, s->text.ptr,
 		    r->result, h1_error_text((enum h1_error)r->b.error));
 	assert_true(span_equal(span_make(r->data, r->len), span_of(s->data)));
+	assert_int_equal(
+	    h1_body_complete_at_eof(&r->b), s->error == H1_OK && !s->more);
 	if (s->error != H1_OK)
 		return;
 	assert_int_equal(r->consumed, s->text.len - s->rest);
 	assert_true(span_equal(
 	    textbuf_span(&r->trailer), keep ? span_of(s->trailer) : SPAN_NONE));
 	assert_int_equal(r->trailers, keep && s->trailer[0] != '\0');
-	assert_int_equal(h1_body_complete_at_eof(&r->b), !s->more);
 }
 
 /* Whole, byte by byte, and in two pieces at every place. */
