@@ -123,6 +123,12 @@ void exchange_drop(struct exchange *x);
 /* No time is left (shutdown). */
 void exchange_shut_down(struct exchange *x);
 
+/* Events for the flow, for the exchange's own parts (request, response): a bare
+ * one; a request refused for `e`; the attempt failed as a->outcome says. */
+struct flow_input exchange_event(enum flow_event e);
+struct flow_input exchange_refused(struct exchange *x, enum h1_error e);
+struct flow_input exchange_failed(struct exchange *x);
+
 struct worker *exchange_worker(const struct exchange *x);
 
 bool exchange_ok(const struct exchange *x);

@@ -1,0 +1,37 @@
+/*
+ * request - the way of a request: from the client's bytes to the backend.
+ *
+ * Reads and judges the head, finds the pool, sends the head as it goes out,
+ * and pumps the body behind it.  What it finds is handed back as an event for
+ * policy/flow.
+ *
+ * Layer: proxy.  One worker.  Part of the exchange, which owns all state.
+ *
+ * Sources: RFC 9110 7 (routing), 9.2.2 (idempotent methods), 10.1.1 (Expect);
+ * RFC 9112 2, 3, 6.
+ */
+#ifndef EVENKEEL_PROXY_REQUEST_H
+#define EVENKEEL_PROXY_REQUEST_H
+
+#include "evenkeel/proxy/exchange.h"
+
+/* Each returns true when `in` has an event for the flow. */
+
+/* Reads on in the head; when it is complete, frames and routes it.  A client
+ * that ends before the first byte of a request ends the exchange without a
+ * trace: the state is then FLOW_DONE. */
+bool request_read_head(struct exchange *x, struct flow_input *in) WARN_UNUSED;
+
+/* Sends the head over the attempt's connection, and what there is of the
+ * body. */
+bool request_send(struct exchange *x, struct flow_input *in) WARN_UNUSED;
+
+/* Moves more of the body; `scratch` is empty worker scratch. */
+bool request_pump(struct exchange *x, struct textbuf *scratch,
+    struct flow_input *in) WARN_UNUSED;
+
+/* Safe to be sent twice: by its method (RFC 9110 9.2.2), or because the client
+ * says so with an Idempotency-Key. */
+bool request_idempotent(const struct exchange *x);
+
+#endif

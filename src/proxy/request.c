@@ -1,0 +1,222 @@
+#include "evenkeel/proxy/request.h"
+
+#include "evenkeel/http/forward.h"
+#include "evenkeel/proxy/deadline.h"
+#include "evenkeel/proxy/worker.h"
+
+bool
+request_idempotent(const struct exchange *x)
+{
+	return h1_method_idempotent((enum h1_method)x->head.method) ||
+	    h1_head_find(&x->head, H1_FIELD_IDEMPOTENCY_KEY) != NULL;
+}
+
+static struct flow_input
+routed(struct exchange *x, const char *base)
+{
+	const struct snapshot_pool *pool = snapshot_route(x->listener,
+	    h1_span(x->framing.host, base), h1_span(x->framing.path, base));
+
+	if (pool == NULL)
+		return exchange_event(FLOW_EV_NO_ROUTE);
+	x->pool = pool;
+	x->upstream = pool->upstream;
+	x->stream_timeout_ms = pool->cfg->stream_timeout_ms;
+	x->request_deadline_ms =
+	    loop_now_ms(x->from.w->loop) + pool->cfg->request_timeout_ms;
+	return exchange_event(FLOW_EV_ROUTED);
+}
+
+static struct flow_input
+head_complete(struct exchange *x)
+{
+	const struct cfg_listener *cfg = x->listener->cfg;
+	struct buf *in = x->from.conn->in;
+	const char *base = buf_raw(in);
+	enum h1_error e = h1_framing_request(&x->head, base, &x->framing);
+
+	x->head_off = in->raw;
+	if (e != H1_OK)
+		return exchange_refused(x, e);
+	x->head_done = true;
+	in->raw += x->head.len;
+	in->base = in->start = in->mid = in->raw;
+	pump_init(
+	    &x->upload, &x->framing, x->framing.body == H1_BODY_CHUNKED, false);
+	x->upload.limit = cfg->max_body_size;
+	if (cfg->max_body_size != 0 && x->framing.length > cfg->max_body_size) {
+		x->why = "request body is larger than max_body_size";
+		return (struct flow_input){
+		    .event = FLOW_EV_CLIENT_BAD, .status = 413};
+	}
+	return routed(x, base);
+}
+
+/* The client ended while its head was incomplete. */
+static bool
+head_cut(struct exchange *x, struct flow_input *in)
+{
+	if (!exchange_begun(x)) {
+		exchange_drop(x);
+		return false;
+	}
+	*in = exchange_event(FLOW_EV_CLIENT_GONE);
+	return true;
+}
+
+bool
+request_read_head(struct exchange *x, struct flow_input *in)
+{
+	struct conn *c = x->from.conn;
+
+	for (;;) {
+		enum h1_result result = H1_MORE;
+
+		if (c->in != NULL && buf_raw_len(c->in) > x->head.pos)
+			result = h1_head_parse(
+			    &x->head, buf_raw(c->in), buf_raw_len(c->in));
+		if (result == H1_DONE) {
+			*in = head_complete(x);
+			return true;
+		}
+		if (result == H1_BAD) {
+			x->head_off = c->in->raw;
+			*in = exchange_refused(x, (enum h1_error)x->head.error);
+			return true;
+		}
+		if (c->in != NULL && buf_room(c->in) == 0)
+			buf_compact(c->in);
+		switch (conn_fill(c)) {
+		case CONN_OK:
+			break;
+		case CONN_AGAIN:
+			return false;
+		case CONN_EOF:
+		case CONN_ERROR:
+			return head_cut(x, in);
+		}
+	}
+}
+
+static void
+put_request_head(struct exchange *x, struct textbuf *out)
+{
+	const struct cfg_listener *cfg = x->listener->cfg;
+	const struct h1_forward_request how = {
+	    .client_ip = x->from.client_ip,
+	    .x_forwarded = cfg->forwarded == CFG_FORWARDED_X,
+	    .https = x->from.front->https,
+	    .request_id = cfg->request_id == CFG_REQUEST_ID_OFF
+		? SPAN_NONE
+		: span_make(x->id, EXCHANGE_ID_BYTES),
+	    .expect_continue = x->framing.expect_continue,
+	};
+
+	h1_forward_request(out, &x->head, x->from.conn->in->data + x->head_off,
+	    &x->framing, &how);
+	CHECK(!out->full);
+}
+
+/* Bytes from a backend that was asked nothing yet are nobody's. */
+static bool
+spoke_first(struct exchange *x, struct flow_input *in)
+{
+	struct attempt *a = &x->attempt;
+
+	if (a->reused || !a->back->conn.readable)
+		return false;
+	switch (conn_fill(&a->back->conn)) {
+	case CONN_AGAIN:
+		return false;
+	case CONN_OK:
+		a->outcome = ACCESS_BAD_RESPONSE;
+		a->why = "backend spoke before it was asked";
+		break;
+	default:
+		attempt_send_failed(a);
+		break;
+	}
+	*in = exchange_failed(x);
+	return true;
+}
+
+static void
+upload_ends(struct exchange *x, bool failed_to_send)
+{
+	x->upload_over = true;
+	x->upload_failed = failed_to_send;
+	x->attempt.sent_us = loop_now_us(x->from.w->loop);
+	deadline_upload_ends(x);
+}
+
+/* True: `in` has an event. */
+static bool
+upload_stopped(struct exchange *x, struct flow_input *in)
+{
+	switch (x->upload_state) {
+	case PUMP_MALFORMED:
+		*in = exchange_refused(x, (enum h1_error)x->upload.body.error);
+		return true;
+	case PUMP_TOO_LARGE:
+		x->why = "request body is larger than max_body_size";
+		*in = (struct flow_input){
+		    .event = FLOW_EV_CLIENT_BAD, .status = 413};
+		return true;
+	case PUMP_TRUNCATED:
+		x->why = "client ended inside the request body";
+		*in = exchange_event(FLOW_EV_CLIENT_GONE);
+		return true;
+	case PUMP_SOURCE_ERROR:
+		*in = exchange_event(FLOW_EV_CLIENT_GONE);
+		return true;
+	case PUMP_NO_MEMORY:
+		*in = exchange_event(FLOW_EV_NO_MEMORY);
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+request_pump(struct exchange *x, struct textbuf *head, struct flow_input *in)
+{
+	struct attempt *a = &x->attempt;
+
+	x->upload_state =
+	    pump_run(&x->upload, x->from.conn, &a->back->conn, head);
+	switch (x->upload_state) {
+	case PUMP_DONE:
+		upload_ends(x, false);
+		return false;
+	case PUMP_SINK_ERROR:
+		/* The backend may have answered before it closed: look for
+		 * that first, unless it never got a byte. */
+		upload_ends(x, true);
+		if (attempt_sent_any(a) || x->flow.state != FLOW_AWAITING)
+			return false;
+		attempt_send_failed(a);
+		*in = exchange_failed(x);
+		return true;
+	case PUMP_YIELD:
+		conn_again(x->from.conn);
+		return false;
+	default:
+		if (!x->upload.ended)
+			deadline_upload_begins(x);
+		else
+			deadline_upload_ends(x);
+		return upload_stopped(x, in);
+	}
+}
+
+bool
+request_send(struct exchange *x, struct flow_input *in)
+{
+	struct textbuf head = worker_scratch(x->from.w);
+
+	if (spoke_first(x, in))
+		return true;
+	x->progress_ms = loop_now_ms(x->from.w->loop);
+	put_request_head(x, &head);
+	return request_pump(x, &head, in);
+}
