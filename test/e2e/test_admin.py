@@ -200,6 +200,7 @@ def test_readyz_while_stopping(lb, backend, client):
     until(gone, "/readyz to say no")
     gate.open()
     assert c.response().body == b"x"
+    assert proxy.wait() == 0
 
 
 @pytest.mark.threaded

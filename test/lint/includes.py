@@ -4,7 +4,8 @@ import re
 from tree import PURE, RANK, c_files, layer_of, read
 
 PURE_LIBC = {"stddef.h", "stdint.h", "stdbool.h", "string.h", "strings.h",
-             "limits.h", "inttypes.h", "stdarg.h", "arpa/inet.h"}
+             "limits.h", "inttypes.h", "stdarg.h", "stdalign.h", "arpa/inet.h",
+             "emmintrin.h"}
 # base/check writes its last words; textbuf may format.
 PURE_EXEMPT = {"src/base/check.c": {"stdio.h", "stdlib.h"}}
 # Third-party headers and the system's network and clock: for net/ alone.

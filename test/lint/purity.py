@@ -35,13 +35,20 @@ def plant(root, files):
 
 
 def symbols(archive):
-    """(object, type letter, name) of each symbol."""
-    text = subprocess.run(["nm", "-A", archive], check=True, capture_output=True,
-                          text=True).stdout
+    """(object, type letter, section, name) of each symbol."""
+    text = subprocess.run(["nm", "-A", "--format=sysv", archive], check=True,
+                          capture_output=True, text=True).stdout
     for line in text.splitlines():
-        where, rest = line.rsplit(":", 1)
-        *_, letter, name = rest.split()
-        yield where.rsplit(":", 1)[-1], letter, name
+        columns = [c.strip() for c in line.split("|")]
+        if len(columns) != 7 or columns[2] == "Class":
+            continue
+        where, name = columns[0].rsplit(":", 1)
+        yield where.rsplit(":", 1)[-1], columns[2], columns[6], name
+
+
+def writable(letter, section):
+    """Constant tables of pointers lie in .data.rel.ro, read-only once loaded."""
+    return letter in "bBdDcCsSgG" and not section.startswith((".data.rel.ro", ".rodata"))
 
 
 def problems(root):
@@ -51,15 +58,15 @@ def problems(root):
     if absent:
         return [f"{a}: not built" for a in absent]
     table = {layer: list(symbols(a)) for layer, a in archives.items()}
-    defined = {name for rows in table.values() for _, letter, name in rows
-               if letter not in "Uw"}
+    defined = {name for rows in table.values()
+               for _, letter, _, name in rows if letter not in "Uw"}
     found = []
     for layer, rows in table.items():
-        for obj, letter, name in rows:
+        for obj, letter, section, name in rows:
             if layer == "base" and obj in EXEMPT_OBJECTS:
                 continue
             if letter in "Uw" and name not in defined and not ALLOWED.match(name):
                 found.append(f"{layer}/{obj}: calls {name}, which is not pure")
-            if letter in "bBdDcCsSgG":
+            if writable(letter, section):
                 found.append(f"{layer}/{obj}: {name} is writable data")
     return found
