@@ -3,8 +3,8 @@
 #include "evenkeel/http/octets.h"
 
 /*
- * The states stand in the order of the bytes.  Everything up to REQUEST_LF is
- * the request line; MORE and behind end a call of h1_head_parse.
+ * The states stand in the order of the bytes; MORE and behind end a call of
+ * h1_head_parse.
  */
 enum state {
 	START,
@@ -13,13 +13,12 @@ enum state {
 	TARGET,
 	VERSION,
 	REQUEST_CR,
-	REQUEST_LF,
 	STATUS_VERSION,
 	STATUS_SPACE,
 	STATUS_CODE,
 	STATUS_AFTER,
 	REASON,
-	STATUS_LF,
+	FIRST_LF, /* of either first line */
 	LINE,
 	NAME,
 	SPACE,
@@ -220,7 +219,7 @@ on_status_after(struct scan *s)
 	if (*s->p == '\r') {
 		s->h->reason = (struct h1_text){offset(s), 0};
 		s->p++;
-		return STATUS_LF;
+		return FIRST_LF;
 	}
 	return expect(s, ' ', REASON, H1_E_STATUS);
 }
@@ -232,7 +231,7 @@ on_reason(struct scan *s)
 	if (s->p == s->end)
 		return MORE;
 	s->h->reason = text_from_mark(s);
-	return expect(s, '\r', STATUS_LF, H1_E_STATUS);
+	return expect(s, '\r', FIRST_LF, H1_E_STATUS);
 }
 
 static enum state
@@ -322,9 +321,8 @@ step(struct scan *s, enum state state)
 	case VERSION:
 		return version(s, line_end(s), REQUEST_CR);
 	case REQUEST_CR:
-		return expect(s, '\r', REQUEST_LF, H1_E_VERSION);
-	case REQUEST_LF:
-	case STATUS_LF:
+		return expect(s, '\r', FIRST_LF, H1_E_VERSION);
+	case FIRST_LF:
 		return expect(s, '\n', LINE, H1_E_LINE_END);
 	case STATUS_VERSION:
 		return version(s, s->end, STATUS_SPACE);
@@ -359,7 +357,7 @@ step(struct scan *s, enum state state)
 static enum h1_result
 pause_or_refuse(struct h1_head *h, enum state state)
 {
-	bool request_line = state <= REQUEST_LF;
+	bool request_line = h->kind == H1_REQUEST && state <= FIRST_LF;
 
 	h->state = (uint8_t)state;
 	if (h->pos == h->limits.head_bytes)
