@@ -1,5 +1,6 @@
 /* From a draft without errors to the struct cfg. */
-#include "evenkeel/config/draft.h"
+#include "evenkeel/config/assemble.h"
+#include "evenkeel/config/items.h"
 
 static void *
 field_of(const struct draft_section *s, size_t offset)
@@ -54,7 +55,7 @@ put_item(const struct cfg_build *b, const struct draft_item *i, void *to)
 static void
 put_array(struct cfg_build *b, struct draft_section *s, const struct option *o)
 {
-	size_t n = draft_item_count(s, o), size = item_size(o->type);
+	size_t n = items_count(s, o), size = item_size(o->type);
 	char *array = arena_get(b->arena, n, size);
 
 	if (array == NULL)
@@ -120,7 +121,7 @@ put_section(struct cfg_build *b, struct draft_section *s)
 }
 
 void
-draft_assemble(struct cfg_build *b)
+assemble_draft(struct cfg_build *b)
 {
 	struct cfg *cfg = b->cfg;
 	struct arena *a = b->arena;

@@ -2,6 +2,10 @@
 #include "evenkeel/config/draft.h"
 
 #include "evenkeel/config/value.h"
+#include "evenkeel/config/problem.h"
+#include "evenkeel/config/items.h"
+#include "evenkeel/config/check.h"
+#include "evenkeel/config/assemble.h"
 
 #define WHY_MAX 512
 
@@ -94,31 +98,31 @@ static void
 bad_header(
     struct cfg_build *b, unsigned line, struct span section, const char *reason)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, line, NULL);
+	problem_begin(&m, b, CFG_ERROR, line, NULL);
 	textbuf_lit(&m.text, "section ");
 	cfg_put_quoted(&m.text, section);
 	textbuf_lit(&m.text, ": ");
 	textbuf_str(&m.text, reason);
-	draft_end(&m);
+	problem_end(&m);
 }
 
 static void
 unknown_section(struct cfg_build *b, unsigned line, struct span section,
     const struct nearest *near)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, line, NULL);
+	problem_begin(&m, b, CFG_ERROR, line, NULL);
 	textbuf_lit(&m.text, "section ");
 	cfg_put_quoted(&m.text, section);
 	textbuf_lit(&m.text, ": unknown section");
-	if (!draft_put_nearest(&m, near))
+	if (!problem_put_nearest(&m, near))
 		textbuf_lit(&m.text,
 		    "; allowed: [global], [admin], [listener NAME], "
 		    "[route NAME], [pool NAME]");
-	draft_end(&m);
+	problem_end(&m);
 }
 
 /*
@@ -154,16 +158,16 @@ note_section(struct cfg_build *b, struct draft_section *s)
 {
 	struct draft_section *first =
 	    names_give(&b->names, s->kind, span_of(s->name), s);
-	struct draft_message m;
+	struct problem m;
 
 	if (first == NULL)
 		return;
 	b->lost = true;
-	draft_begin(&m, b, CFG_ERROR, s->line, s);
+	problem_begin(&m, b, CFG_ERROR, s->line, s);
 	textbuf_lit(&m.text, "the section already began at line ");
 	textbuf_u64(&m.text, first->line);
 	textbuf_lit(&m.text, "; allowed: once");
-	draft_end(&m);
+	problem_end(&m);
 }
 
 static const char *
@@ -237,10 +241,10 @@ unknown_key(struct cfg_build *b, const struct cfg_entry *e)
 {
 	struct draft_section *s = b->current;
 	const char *near = option_nearest(s->kind, e->key);
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, e->line, s);
-	draft_put_name(&m, e->key);
+	problem_begin(&m, b, CFG_ERROR, e->line, s);
+	problem_put_name(&m, e->key);
 	textbuf_lit(&m.text, ": unknown key");
 	if (near != NULL) {
 		s->meant[option_find(s->kind, span_of(near)) - option_table] =
@@ -252,34 +256,34 @@ unknown_key(struct cfg_build *b, const struct cfg_entry *e)
 		textbuf_lit(&m.text, "; allowed: ");
 		option_put_names(&m.text, s->kind);
 	}
-	draft_end(&m);
+	problem_end(&m);
 }
 
 static void
 bad_value(struct cfg_build *b, const struct option *o,
     const struct cfg_entry *e, struct span why)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, e->line, b->current);
-	draft_put_value(&m, o, e->value);
+	problem_begin(&m, b, CFG_ERROR, e->line, b->current);
+	problem_put_value(&m, o, e->value);
 	textbuf_put(&m.text, why);
-	draft_put_allowed(&m, o);
-	draft_end(&m);
+	problem_put_allowed(&m, o);
+	problem_end(&m);
 }
 
 static void
 repeated_key(struct cfg_build *b, const struct option *o,
     const struct cfg_entry *e, unsigned first)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, e->line, b->current);
-	draft_put_value(&m, o, e->value);
+	problem_begin(&m, b, CFG_ERROR, e->line, b->current);
+	problem_put_value(&m, o, e->value);
 	textbuf_lit(&m.text, "the key is already set at line ");
 	textbuf_u64(&m.text, first);
 	textbuf_lit(&m.text, "; allowed: once in a section");
-	draft_end(&m);
+	problem_end(&m);
 }
 
 static void
@@ -299,7 +303,7 @@ take_value(
 	if (e->value.len == 0)
 		bad_value(b, o, e, SPAN("the value is missing"));
 	else if (!is_plain(o))
-		draft_items_parse(b, s, o, e);
+		items_parse(b, s, o, e);
 	else if (value_parse(o, b->arena, e->value, s->object, &why) ==
 	    VALUE_BAD)
 		bad_value(b, o, e, textbuf_span(&why));
@@ -308,16 +312,16 @@ take_value(
 static void
 key_outside(struct cfg_build *b, const struct cfg_entry *e)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, e->line, NULL);
-	draft_put_name(&m, e->key);
+	problem_begin(&m, b, CFG_ERROR, e->line, NULL);
+	problem_put_name(&m, e->key);
 	textbuf_lit(&m.text, ": ");
 	cfg_put_quoted(&m.text, e->value);
 	textbuf_lit(&m.text,
 	    ": a key before the first section; allowed: below [global], "
 	    "[admin], [listener NAME], [route NAME] or [pool NAME]");
-	draft_end(&m);
+	problem_end(&m);
 }
 
 /* Keys and sections come no longer than this from the reader. */
@@ -397,10 +401,10 @@ const struct cfg *
 cfg_build_end(struct cfg_build *b, const struct cfg_problem **problems)
 {
 	if (!b->arena->failed)
-		draft_check(b);
+		check_draft(b);
 	b->problems = sort(b->problems);
 	*problems = b->problems;
 	if (!b->arena->failed && b->n_errors == 0)
-		draft_assemble(b);
+		assemble_draft(b);
 	return !b->arena->failed && b->n_errors == 0 ? b->cfg : NULL;
 }

@@ -1,7 +1,9 @@
 /* What only the whole file can tell. */
-#include "evenkeel/config/draft.h"
+#include "evenkeel/config/check.h"
 
 #include "evenkeel/config/value.h"
+#include "evenkeel/config/problem.h"
+#include "evenkeel/config/items.h"
 
 /* Names that a message lists. */
 #define LISTED_MAX 8
@@ -9,13 +11,13 @@
 static void
 missing(struct cfg_build *b, struct draft_section *s, const struct option *o)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, s->line, s);
+	problem_begin(&m, b, CFG_ERROR, s->line, s);
 	textbuf_str(&m.text, o->name);
 	textbuf_lit(&m.text, ": the key is required");
-	draft_put_allowed(&m, o);
-	draft_end(&m);
+	problem_put_allowed(&m, o);
+	problem_end(&m);
 }
 
 static void
@@ -35,7 +37,7 @@ preset_address(struct cfg_build *b, struct draft_section *s)
 	struct cfg_entry e = {.line = s->line, .value = span_of(o->preset)};
 
 	if (s->seen[o - option_table] == 0)
-		draft_items_parse(b, s, o, &e);
+		items_parse(b, s, o, &e);
 }
 
 /* A section of the kind that may be named in a message. */
@@ -47,7 +49,7 @@ is_known(const struct draft_section *s, enum option_section kind)
 
 /* "NAME, NAME, ..." of the sections of a kind. */
 static void
-put_known(struct draft_message *m, enum option_section kind)
+put_known(struct problem *m, enum option_section kind)
 {
 	const struct draft_section *s = m->build->sections;
 	size_t n = 0;
@@ -70,22 +72,22 @@ static void
 unknown_name(struct cfg_build *b, const struct draft_section *in,
     const struct draft_item *i, enum option_section kind)
 {
-	struct draft_message m;
+	struct problem m;
 	struct nearest near;
 
-	draft_begin(&m, b, CFG_ERROR, i->line, in);
-	draft_put_value(&m, i->option, span_of(i->text));
+	problem_begin(&m, b, CFG_ERROR, i->line, in);
+	problem_put_value(&m, i->option, span_of(i->text));
 	textbuf_lit(&m.text, "unknown ");
 	textbuf_str(&m.text, option_section_word(kind));
 	nearest_init(&near, span_of(i->text));
 	for (const struct draft_section *s = b->sections; s; s = s->next)
 		if (is_known(s, kind))
 			nearest_offer(&near, span_of(s->name));
-	if (!draft_put_nearest(&m, &near)) {
+	if (!problem_put_nearest(&m, &near)) {
 		textbuf_lit(&m.text, "; allowed: ");
 		put_known(&m, kind);
 	}
-	draft_end(&m);
+	problem_end(&m);
 }
 
 static void
@@ -108,16 +110,16 @@ static void
 twice(struct cfg_build *b, struct draft_section *s, const struct draft_item *i,
     const struct draft_item *first, const char *what)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, i->line, s);
-	draft_put_value(&m, i->option, span_of(i->text));
+	problem_begin(&m, b, CFG_ERROR, i->line, s);
+	problem_put_value(&m, i->option, span_of(i->text));
 	textbuf_lit(&m.text, "the same ");
 	textbuf_str(&m.text, what);
 	textbuf_lit(&m.text, " is already at line ");
 	textbuf_u64(&m.text, first->line);
 	textbuf_lit(&m.text, "; allowed: once");
-	draft_end(&m);
+	problem_end(&m);
 }
 
 /* The address and the name of a backend, once each in its pool. */
@@ -178,11 +180,11 @@ check_items(struct cfg_build *b, struct draft_section *s)
 static void
 warn(struct cfg_build *b, struct draft_section *s, const char *text)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_WARNING, s->line, s);
+	problem_begin(&m, b, CFG_WARNING, s->line, s);
 	textbuf_str(&m.text, text);
-	draft_end(&m);
+	problem_end(&m);
 }
 
 static void
@@ -193,7 +195,7 @@ warn_pool(struct cfg_build *b, struct draft_section *s)
 
 	if (!s->used)
 		warn(b, s, "no listener and no route uses this pool");
-	if (draft_item_count(s, o) == 1)
+	if (items_count(s, o) == 1)
 		warn(b, s,
 		    "backend: there is one; when it fails there is no other "
 		    "backend to turn to");
@@ -215,15 +217,15 @@ static void
 warn_route(struct cfg_build *b, struct draft_section *s,
     const struct draft_section *all)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_WARNING, s->line, s);
+	problem_begin(&m, b, CFG_WARNING, s->line, s);
 	textbuf_lit(&m.text, "never taken: route ");
 	textbuf_str(&m.text, all->name);
 	textbuf_lit(&m.text, " at line ");
 	textbuf_u64(&m.text, all->line);
 	textbuf_lit(&m.text, " takes every request");
-	draft_end(&m);
+	problem_end(&m);
 }
 
 /* Only for a file without errors: one of them may be the reason. */
@@ -247,11 +249,11 @@ warn_all(struct cfg_build *b)
 static void
 no_section(struct cfg_build *b, const char *text)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, 0, NULL);
+	problem_begin(&m, b, CFG_ERROR, 0, NULL);
 	textbuf_str(&m.text, text);
-	draft_end(&m);
+	problem_end(&m);
 }
 
 /* A route without a listener key, or one whose keys may have been lost. */
@@ -262,7 +264,7 @@ any_route_for_all(const struct cfg_build *b)
 
 	for (const struct draft_section *s = b->sections; s; s = s->next)
 		if (s->kind == OPTION_ROUTE &&
-		    (s->damaged || draft_item_count(s, o) == 0))
+		    (s->damaged || items_count(s, o) == 0))
 			return true;
 	return false;
 }
@@ -270,14 +272,14 @@ any_route_for_all(const struct cfg_build *b)
 static void
 no_pool(struct cfg_build *b, struct draft_section *s)
 {
-	struct draft_message m;
+	struct problem m;
 
-	draft_begin(&m, b, CFG_ERROR, s->line, s);
+	problem_begin(&m, b, CFG_ERROR, s->line, s);
 	textbuf_lit(&m.text,
 	    "pool: required when there are several pools and no route; "
 	    "allowed: ");
 	put_known(&m, OPTION_POOL);
-	draft_end(&m);
+	problem_end(&m);
 }
 
 /* Several pools: a listener that names none and has no route could only say
@@ -304,7 +306,7 @@ use_only_pool(struct cfg_build *b)
 }
 
 void
-draft_check(struct cfg_build *b)
+check_draft(struct cfg_build *b)
 {
 	if (b->count[OPTION_LISTENER] == 0 && !b->lost)
 		no_section(b,

@@ -1,14 +1,15 @@
 /* Values of the options that repeat or name other sections. */
-#include "evenkeel/config/draft.h"
+#include "evenkeel/config/items.h"
 
 #include "evenkeel/base/num.h"
 #include "evenkeel/config/address.h"
+#include "evenkeel/config/problem.h"
 
 #define WHY_MAX 512
 
 struct draft_item *
-draft_item_add(struct cfg_build *b, struct draft_section *s,
-    const struct option *o, unsigned line)
+items_add(struct cfg_build *b, struct draft_section *s, const struct option *o,
+    unsigned line)
 {
 	struct draft_item *item = arena_get(b->arena, 1, sizeof(*item));
 
@@ -22,7 +23,7 @@ draft_item_add(struct cfg_build *b, struct draft_section *s,
 }
 
 size_t
-draft_item_count(const struct draft_section *s, const struct option *o)
+items_count(const struct draft_section *s, const struct option *o)
 {
 	size_t n = 0;
 
@@ -187,11 +188,11 @@ take_element(struct cfg_build *b, struct draft_section *s,
 	char room[WHY_MAX];
 	struct textbuf why = textbuf_make(room, sizeof(room));
 	struct draft_item parsed = *form, *item;
-	struct draft_message m;
+	struct problem m;
 
 	switch (parse_element(b->arena, text, &parsed, &why)) {
 	case VALUE_OK:
-		item = draft_item_add(b, s, form->option, form->line);
+		item = items_add(b, s, form->option, form->line);
 		if (item == NULL)
 			return;
 		item->text = parsed.text;
@@ -201,17 +202,17 @@ take_element(struct cfg_build *b, struct draft_section *s,
 	case VALUE_NO_MEMORY:
 		return;
 	case VALUE_BAD:
-		draft_begin(&m, b, CFG_ERROR, form->line, s);
-		draft_put_value(&m, form->option, text);
+		problem_begin(&m, b, CFG_ERROR, form->line, s);
+		problem_put_value(&m, form->option, text);
 		textbuf_put(&m.text, textbuf_span(&why));
-		draft_put_allowed(&m, form->option);
-		draft_end(&m);
+		problem_put_allowed(&m, form->option);
+		problem_end(&m);
 		return;
 	}
 }
 
 void
-draft_items_parse(struct cfg_build *b, struct draft_section *s,
+items_parse(struct cfg_build *b, struct draft_section *s,
     const struct option *o, const struct cfg_entry *e)
 {
 	struct draft_item form = {.option = o, .line = e->line};

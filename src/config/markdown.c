@@ -1,4 +1,5 @@
 /* docs/config.md, from the table. */
+#include "evenkeel/config/markdown.h"
 #include "evenkeel/config/option.h"
 
 static const char intro[] =
@@ -134,7 +135,7 @@ put_row(struct textbuf *out, const struct option *o)
 }
 
 void
-option_put_markdown(struct textbuf *out)
+markdown_put_options(struct textbuf *out)
 {
 	textbuf_str(out, intro);
 	for (enum option_section s = 0; s < OPTION_SECTIONS; s++) {

@@ -1,7 +1,8 @@
 /* The effective configuration as INI. */
-#include "evenkeel/config/option.h"
+#include "evenkeel/config/print.h"
 
 #include "evenkeel/config/value.h"
+#include "evenkeel/config/option.h"
 
 struct printer {
 	struct textbuf *out;
@@ -203,7 +204,7 @@ put_section(struct printer *p, enum option_section kind, const char *name,
 }
 
 void
-option_put_ini(struct textbuf *out, const struct cfg *cfg, bool defaults)
+print_ini(struct textbuf *out, const struct cfg *cfg, bool defaults)
 {
 	struct printer p = {.out = out, .cfg = cfg, .defaults = defaults};
 

@@ -1,5 +1,5 @@
 /* The list of errors and warnings of a build, and how it is shown. */
-#include "evenkeel/config/draft.h"
+#include "evenkeel/config/problem.h"
 
 #include "evenkeel/config/value.h"
 
@@ -49,7 +49,7 @@ cfg_build_problem(struct cfg_build *b, enum cfg_severity severity,
 }
 
 void
-draft_begin(struct draft_message *m, struct cfg_build *b,
+problem_begin(struct problem *m, struct cfg_build *b,
     enum cfg_severity severity, unsigned line, const struct draft_section *s)
 {
 	m->build = b;
@@ -62,13 +62,13 @@ draft_begin(struct draft_message *m, struct cfg_build *b,
 	textbuf_str(&m->text, option_section_word(s->kind));
 	if (option_section_named(s->kind)) {
 		textbuf_byte(&m->text, ' ');
-		draft_put_name(m, span_of(s->name));
+		problem_put_name(m, span_of(s->name));
 	}
 	textbuf_lit(&m->text, "] ");
 }
 
 void
-draft_put_name(struct draft_message *m, struct span name)
+problem_put_name(struct problem *m, struct span name)
 {
 	if (value_is_name(name))
 		textbuf_put(&m->text, name);
@@ -77,8 +77,7 @@ draft_put_name(struct draft_message *m, struct span name)
 }
 
 void
-draft_put_value(
-    struct draft_message *m, const struct option *o, struct span value)
+problem_put_value(struct problem *m, const struct option *o, struct span value)
 {
 	textbuf_str(&m->text, o->name);
 	textbuf_lit(&m->text, ": ");
@@ -87,14 +86,14 @@ draft_put_value(
 }
 
 void
-draft_put_allowed(struct draft_message *m, const struct option *o)
+problem_put_allowed(struct problem *m, const struct option *o)
 {
 	textbuf_lit(&m->text, "; allowed: ");
 	option_put_allowed(&m->text, o);
 }
 
 bool
-draft_put_nearest(struct draft_message *m, const struct nearest *n)
+problem_put_nearest(struct problem *m, const struct nearest *n)
 {
 	if (n->best.ptr == NULL)
 		return false;
@@ -105,7 +104,7 @@ draft_put_nearest(struct draft_message *m, const struct nearest *n)
 }
 
 void
-draft_end(struct draft_message *m)
+problem_end(struct problem *m)
 {
 	/* Every part of a message is bounded by less than its room. */
 	CHECK(!m->text.full);

@@ -11,6 +11,7 @@
 #include "evenkeel/control/server.h"
 #include "evenkeel/control/verbs.h"
 #include "evenkeel/net/inifile.h"
+#include "evenkeel/config/print.h"
 
 #define EXIT_FAILED      1
 #define EXIT_USAGE       2
@@ -332,7 +333,7 @@ verb_config(const struct cli *c)
 	do {
 		if (!text_more(&t))
 			return EXIT_FAILED;
-		option_put_ini(&t.out, f.cfg, c->defaults);
+		print_ini(&t.out, f.cfg, c->defaults);
 	} while (t.out.full);
 	text_print(&t, stdout);
 	inifile_free(&f);

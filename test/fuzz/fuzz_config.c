@@ -9,6 +9,7 @@
 #include "evenkeel/base/check.h"
 #include "evenkeel/config/option.h"
 #include "evenkeel/net/inifile.h"
+#include "evenkeel/config/print.h"
 
 #define PRINTED_MAX (1 << 22)
 
@@ -40,11 +41,11 @@ check_round_trip(const struct cfg *cfg, bool defaults)
 	struct textbuf u = textbuf_make(second, sizeof(second));
 	struct inifile f;
 
-	option_put_ini(&t, cfg, defaults);
+	print_ini(&t, cfg, defaults);
 	CHECK(!t.full);
 	CHECK(inifile_parse(&f, textbuf_span(&t)));
 	CHECK(f.cfg != NULL);
-	option_put_ini(&u, f.cfg, defaults);
+	print_ini(&u, f.cfg, defaults);
 	CHECK(span_equal(textbuf_span(&t), textbuf_span(&u)));
 	inifile_free(&f);
 }

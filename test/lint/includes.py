@@ -16,7 +16,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 PLANTED = {
     "upward include": {"src/base/x.c": '#include "evenkeel/net/loop.h"\n'},
-    "sideways include": {"include/evenkeel/http/x.h": '#include "evenkeel/policy/flow.h"\n'},
+    "upward among the pure": {"include/evenkeel/http/x.h": '#include "evenkeel/policy/flow.h"\n'},
     "impure header": {"src/policy/x.c": "#include <stdlib.h>\n"},
     "library outside net": {"src/proxy/x.c": "#include <event2/event.h>\n"},
     "socket outside net": {"src/control/x.c": "#include <sys/socket.h>\n"},

@@ -3,8 +3,8 @@ import pathlib
 import re
 
 # Bottom to top; a layer may include those of lower rank and itself.
-RANK = {"base": 0, "http": 1, "policy": 1, "config": 1, "net": 2, "proxy": 3,
-        "control": 4}
+RANK = {"base": 0, "http": 1, "policy": 2, "config": 3, "net": 4, "proxy": 5,
+        "control": 6}
 PURE = ("base", "http", "policy", "config")
 
 

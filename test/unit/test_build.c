@@ -11,6 +11,7 @@
 
 #include "evenkeel/config/build.h"
 #include "evenkeel/config/option.h"
+#include "evenkeel/config/print.h"
 
 #define BLOCKS_MAX 4096
 
@@ -485,12 +486,12 @@ static const char *const rich[] = {"[global]", "workers=3",
 static void
 put_ini(struct built *b, struct textbuf *t, bool defaults)
 {
-	option_put_ini(t, b->cfg, defaults);
+	print_ini(t, b->cfg, defaults);
 	assert_false(t->full);
 	t->ptr[t->len] = '\0';
 }
 
-/* Splits text of option_put_ini into lines for `run`. */
+/* Splits text of print_ini into lines for `run`. */
 static void
 run_text(struct built *b, const char *text)
 {

@@ -11,6 +11,7 @@
 #include "evenkeel/config/nearest.h"
 #include "evenkeel/config/option.h"
 #include "evenkeel/config/value.h"
+#include "evenkeel/config/markdown.h"
 
 #define FILE_MAX 65536
 
@@ -304,7 +305,7 @@ documentation_is_up_to_date(void **state)
 	struct span have;
 
 	(void)state;
-	option_put_markdown(&out);
+	markdown_put_options(&out);
 	assert_false(out.full);
 	room[out.len] = '\0';
 	have = read_file("docs/config.md", file);

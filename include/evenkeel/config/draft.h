@@ -13,7 +13,6 @@
 
 #include "evenkeel/config/build.h"
 #include "evenkeel/config/names.h"
-#include "evenkeel/config/nearest.h"
 #include "evenkeel/config/option.h"
 
 struct draft_item {
@@ -63,47 +62,5 @@ struct cfg_build {
 /* Scopes of names: sections by kind, addresses to listen on, and two for
  * each pool. */
 enum draft_scope { DRAFT_SCOPE_BINDS = OPTION_SECTIONS, DRAFT_SCOPE_POOLS };
-
-/* Quoted text is cut and names are short, so that every message fits. */
-#define DRAFT_TEXT_MAX 2048
-
-/* One message being written; end every one with draft_end. */
-struct draft_message {
-	struct cfg_build *build;
-	enum cfg_severity severity;
-	unsigned line;
-	struct textbuf text;
-	char room[DRAFT_TEXT_MAX];
-};
-
-/* Begins a message with "[pool web] ", when there is a section. */
-void draft_begin(struct draft_message *m, struct cfg_build *b,
-    enum cfg_severity severity, unsigned line, const struct draft_section *s);
-/* Adds a name as it is, anything else in quotes. */
-void draft_put_name(struct draft_message *m, struct span name);
-/* Adds `key: "value": `. */
-void draft_put_value(
-    struct draft_message *m, const struct option *o, struct span value);
-/* Adds "; allowed: ..." for a value of the option. */
-void draft_put_allowed(struct draft_message *m, const struct option *o);
-/* Adds " (did you mean NAME?)" when a name is near; false when none is. */
-bool draft_put_nearest(struct draft_message *m, const struct nearest *n);
-void draft_end(struct draft_message *m);
-
-/* Adds the item at the end of the section's; NULL: no memory. */
-struct draft_item *draft_item_add(struct cfg_build *b, struct draft_section *s,
-    const struct option *o, unsigned line);
-/* How many items of the section belong to the option. */
-size_t draft_item_count(const struct draft_section *s, const struct option *o);
-
-/* config/items: parses a value of an option that is not plain (value.h). */
-void draft_items_parse(struct cfg_build *b, struct draft_section *s,
-    const struct option *o, const struct cfg_entry *e);
-
-/* config/check: what only the whole file can tell. */
-void draft_check(struct cfg_build *b);
-
-/* config/assemble: arrays and pointers, after a check without an error. */
-void draft_assemble(struct cfg_build *b);
 
 #endif

@@ -83,11 +83,4 @@ const char *option_nearest(enum option_section s, struct span name);
 void option_put_allowed(struct textbuf *out, const struct option *o);
 void option_put_names(struct textbuf *out, enum option_section s);
 
-/* docs/config.md: the whole reference, in Markdown. */
-void option_put_markdown(struct textbuf *out);
-
-/* `evenkeel config`: the effective configuration as INI, which reads back as
- * the same; with `defaults` also the keys that have their default. */
-void option_put_ini(struct textbuf *out, const struct cfg *cfg, bool defaults);
-
 #endif

@@ -19,7 +19,7 @@ struct server_options {
 	const char *file;    /* where it came from; empty: command line */
 	const char *control; /* path of the control socket */
 	const struct cfg_problem *warnings; /* logged at the start */
-	bool demo;           /* start the backends nobody else does */
+	bool demo; /* start the backends nobody else does */
 };
 
 /*
