@@ -1,7 +1,10 @@
 """Backends and clients that go away."""
+import contextlib
+import signal
+
 import pytest
 
-from harness import Gate, until
+from harness import Broken, Gate, until
 
 
 @pytest.fixture
@@ -138,6 +141,55 @@ def test_one_dead_backend_of_two(lb, backend, client, dead):
     c = client(proxy)
     statuses = [c.ask().status for _ in range(20)]
     assert sorted(statuses) == [200] * 10 + [502] * 10
+
+
+@contextlib.contextmanager
+def standing_still(proxy):
+    """What happens meanwhile reaches the process as one event."""
+    proxy.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        proxy.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\nConte",
+                                  b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"])
+def test_reset_right_behind_the_data(lb, backend, client, part):
+    """One readiness event for both: the reset must not be overlooked."""
+    gate = Gate()
+
+    def script(conn):
+        conn.request()
+        gate.wait()
+        conn.send(part)
+        conn.reset()
+    b = backend(script)
+    proxy = lb([b])
+    c = client(proxy).request()
+    b.wait_requests(1)
+    with standing_still(proxy):
+        gate.open()
+        until(b.conns[0].ended.is_set, "the backend to have reset")
+    try:
+        assert c.response().status == 502
+    except Broken:
+        assert b"Length" in part
+    assert proxy.access(1)[0]["end"] in ("backend_failed", "backend_broke_off")
+
+
+def test_client_resets_right_behind_its_request(lb, backend, client):
+    def script(conn):
+        conn.request()
+        conn.closed(30)
+    b = backend(script)
+    proxy = lb([b])
+    warm = client(proxy)
+    warm.send(b"GET /a HTTP/1.1\r\n")
+    with standing_still(proxy):
+        warm.send(b"Host: h\r\n\r\n").reset()
+    record = proxy.access(1)[0]
+    assert (record["status"], record["end"]) == (499, "client_gone")
 
 
 def test_many_clients_abort(lb, backend, client):
