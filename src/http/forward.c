@@ -141,13 +141,15 @@ put_path(struct textbuf *out, const struct h1_head *h, struct span path)
 
 static void
 put_request_line(struct textbuf *out, const struct h1_head *h, const char *base,
-    const struct h1_framing *f)
+    const struct h1_framing *f, struct span default_host)
 {
+	struct span host = h1_span(f->host, base);
+
 	textbuf_put(out, h1_span(h->method_text, base));
 	textbuf_lit(out, " ");
 	put_path(out, h, h1_span(f->path, base));
 	textbuf_lit(out, " HTTP/1.1\r\nHost: ");
-	textbuf_put(out, h1_span(f->host, base));
+	textbuf_put(out, host.len > 0 ? host : default_host);
 	textbuf_lit(out, "\r\n");
 }
 
@@ -204,7 +206,7 @@ h1_forward_request(struct textbuf *out, const struct h1_head *h,
 		c.run = h->start;
 		copy_fields(out, &c, h->fields + 1);
 	} else {
-		put_request_line(out, h, base, f);
+		put_request_line(out, h, base, f, how->default_host);
 		c.run = h->n_fields > 0 ? h->fields[0].name.off : h->len - 2;
 		copy_fields(out, &c, h->fields);
 	}

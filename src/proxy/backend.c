@@ -18,6 +18,20 @@ lines(size_t n, size_t size)
 	return p;
 }
 
+/* A copy of "10.0.0.1:8080"; a unix socket has no host but this one. */
+static struct span
+host_of(const struct address *a)
+{
+	char text[ADDRESS_TEXT_BYTES] = "localhost";
+	struct textbuf out = textbuf_make(text, sizeof(text) - 1);
+
+	if (a->u.any.sa_family != AF_UNIX) {
+		address_put(&out, a);
+		text[out.len] = '\0';
+	}
+	return span_of(strdup(text));
+}
+
 struct backend *
 backend_create(const char *name, const struct address *a, uint32_t weight,
     uint32_t workers)
@@ -27,8 +41,9 @@ backend_create(const char *name, const struct address *a, uint32_t weight,
 	if (b == NULL)
 		return NULL;
 	b->name = strdup(name);
+	b->host = host_of(a);
 	b->lanes = lines(workers, sizeof(*b->lanes));
-	if (b->name == NULL || b->lanes == NULL) {
+	if (b->name == NULL || b->host.ptr == NULL || b->lanes == NULL) {
 		backend_free(b);
 		return NULL;
 	}
@@ -50,6 +65,7 @@ backend_free(struct backend *b)
 		CHECK(list_empty(&b->lanes[i].idle));
 	free(b->lanes);
 	free((void *)(uintptr_t)b->name);
+	free((void *)(uintptr_t)b->host.ptr);
 	free(b);
 }
 

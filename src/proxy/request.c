@@ -110,6 +110,7 @@ put_request_head(struct exchange *x, struct textbuf *out)
 		? SPAN_NONE
 		: span_make(x->id, EXCHANGE_ID_BYTES),
 	    .expect_continue = x->framing.expect_continue,
+	    .default_host = x->picked->host,
 	};
 
 	h1_forward_request(out, &x->head, x->from.conn->in->data + x->head_off,

@@ -169,3 +169,10 @@ def test_date_and_server_are_not_invented(evenkeel, backend, client):
     r = client(evenkeel(ini([backend()]))).ask()
     assert not r.has("server") and not r.has("via")
     assert re.match(r"\d", r.one("content-length"))
+
+
+def test_request_without_host_gets_the_backends(lb, backend, client):
+    """HTTP/1.0 needs none, but the HTTP/1.1 request made of it does."""
+    b = backend()
+    client(lb([b])).send(b"GET / HTTP/1.0\r\n\r\n").response()
+    assert b.requests[0].all("host") == [b.address]

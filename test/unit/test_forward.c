@@ -71,6 +71,21 @@ check_request(
 }
 
 static void
+test_default_host(void **state)
+{
+	const struct h1_forward_request how = {
+	    .default_host = SPAN("10.0.0.1:81")};
+
+	(void)state;
+	check_request("GET / HTTP/1.0\r\n\r\n", &how,
+	    "GET / HTTP/1.1\r\nHost: 10.0.0.1:81\r\n" VIA "\r\n");
+	check_request("GET / HTTP/1.0\r\nHost:\r\n\r\n", &how,
+	    "GET / HTTP/1.1\r\nHost: 10.0.0.1:81\r\n" VIA "\r\n");
+	check_request("GET / HTTP/1.0\r\nHost: h\r\n\r\n", &how,
+	    "GET / HTTP/1.1\r\nHost: h\r\n" VIA "\r\n");
+}
+
+static void
 test_request_lines(void **state)
 {
 	static const struct pair pairs[] = {
@@ -408,6 +423,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_default_host),
 	    cmocka_unit_test(test_request_lines),
 	    cmocka_unit_test(test_request_fields),
 	    cmocka_unit_test(test_request_options),

@@ -22,17 +22,19 @@
 #define H1_FORWARD_EXTRA_BYTES 512
 
 struct h1_forward_request {
-	struct span client_ip;  /* for X-Forwarded-For; empty: none known */
-	bool x_forwarded;       /* set X-Forwarded-For, -Proto and -Host;
-				   either way, those that came are dropped */
-	bool https;             /* X-Forwarded-Proto: https, else http */
-	struct span request_id; /* X-Request-Id; empty: none sent */
-	bool expect_continue;   /* pass `Expect: 100-continue` on */
+	struct span client_ip;    /* for X-Forwarded-For; empty: none known */
+	bool x_forwarded;         /* set X-Forwarded-For, -Proto and -Host;
+				     either way, those that came are dropped */
+	bool https;               /* X-Forwarded-Proto: https, else http */
+	struct span request_id;   /* X-Request-Id; empty: none sent */
+	bool expect_continue;     /* pass `Expect: 100-continue` on */
+	struct span default_host; /* for a request without one (HTTP/1.0): many
+				     servers refuse an empty Host */
 };
 
 /*
  * Appends the request head for a backend, always HTTP/1.1 in origin-form:
- * Host from f->host (an empty `Host:` when there is none), the client's
+ * Host from f->host (how->default_host when there is none), the client's
  * fields in their order, `Via: 1.1 evenkeel` (appended to one that came, as a
  * field of its own), the framing of f, and the connection kept alive.
  * out->full afterwards: it did not fit.

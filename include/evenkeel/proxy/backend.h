@@ -32,6 +32,7 @@ struct lane {
 struct backend {
 	const char *name;
 	struct span name_span;
+	struct span host; /* its address as a Host; for requests without one */
 	struct address address;
 	uint32_t weight;
 	uint32_t n_lanes;
