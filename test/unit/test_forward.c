@@ -79,8 +79,6 @@ test_default_host(void **state)
 	(void)state;
 	check_request("GET / HTTP/1.0\r\n\r\n", &how,
 	    "GET / HTTP/1.1\r\nHost: 10.0.0.1:81\r\n" VIA "\r\n");
-	check_request("GET / HTTP/1.0\r\nHost:\r\n\r\n", &how,
-	    "GET / HTTP/1.1\r\nHost: 10.0.0.1:81\r\n" VIA "\r\n");
 	check_request("GET / HTTP/1.0\r\nHost: h\r\n\r\n", &how,
 	    "GET / HTTP/1.1\r\nHost: h\r\n" VIA "\r\n");
 }
