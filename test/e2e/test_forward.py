@@ -34,14 +34,13 @@ def test_connection_cannot_nominate_what_we_add(lb, backend, client):
         assert seen(b).has(name), name
 
 
-@pytest.mark.parametrize("line", [
-    "X_Forwarded_For: 6.6.6.6", "X-Forwarded_For: 6.6.6.6", "Forwarded: for=6.6.6.6",
-    "X_Request_Id: 6.6.6.6", "Content_Length: 6666", "Transfer_Encoding: 6.6.6.6",
-])
-def test_lookalikes_are_dropped(lb, backend, client, line):
+@pytest.mark.parametrize("name", [
+    "X_Forwarded_For", "X-Forwarded_For", "Forwarded", "X_Request_Id", "Content_Length",
+    "Transfer_Encoding"])
+def test_lookalikes_are_dropped(lb, backend, client, name):
     b = backend()
-    assert client(lb([b])).ask(fields=[line]).status == 200
-    assert b"666" not in seen(b).head and b"6.6.6.6" not in seen(b).head
+    assert client(lb([b])).ask(fields=[f"{name}: forged"]).status == 200
+    assert not seen(b).has(name) and b"forged" not in seen(b).head
 
 
 def test_other_underscores_pass(lb, backend, client):
