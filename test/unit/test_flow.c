@@ -1,0 +1,532 @@
+/* layer: policy */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "evenkeel/policy/flow.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What an observer of the orders remembers of one request. */
+struct path {
+	struct flow flow;
+	unsigned started;  /* attempts; counted up to 3 */
+	unsigned sends;    /* of the request to a backend; up to 3 */
+	unsigned finishes; /* up to 2 */
+	unsigned failures; /* attempts reported that had failed */
+	bool attempt_open; /* started and not reported yet */
+	bool committed;
+	bool replying;
+};
+
+/* ---- every input there is ---- */
+
+#define INPUTS_MAX 128
+
+static struct flow_input inputs[INPUTS_MAX];
+static size_t n_inputs;
+
+static void
+add_input(enum flow_event event, enum access_outcome outcome, unsigned status,
+    bool resendable)
+{
+	assert_true(n_inputs < INPUTS_MAX);
+	inputs[n_inputs++] =
+	    (struct flow_input){event, outcome, status, resendable};
+}
+
+static int
+make_inputs(void **state)
+{
+	(void)state;
+	for (int e = 0; e < FLOW_EVENTS; e++) {
+		enum flow_event event = (enum flow_event)e;
+
+		if (event == FLOW_EV_CLIENT_BAD) {
+			add_input(event, ACCESS_OK, 400, false);
+			add_input(event, ACCESS_OK, 431, false);
+		} else if (event == FLOW_EV_HEAD) {
+			add_input(event, ACCESS_OK, 200, false);
+			add_input(event, ACCESS_OK, 503, false);
+		} else if (event != FLOW_EV_FAILED) {
+			add_input(event, ACCESS_OK, 0, false);
+		} else {
+			for (int o = ACCESS_CONNECT_REFUSED;
+			     o < ACCESS_OUTCOMES; o++)
+				for (int r = 0; r < 2; r++)
+					add_input(event, (enum access_outcome)o,
+					    0, r != 0);
+		}
+	}
+	return 0;
+}
+
+/* ---- what must hold of every step ---- */
+
+static bool
+idle(const struct flow_orders *o)
+{
+	return o->set == 0;
+}
+
+static void
+check_attempts(
+    struct path *p, const struct flow_input *in, const struct flow_orders *o)
+{
+	/* A lease begins an attempt before the flow hears of it. */
+	if (p->flow.state == FLOW_AWAITING && in->event == FLOW_EV_LEASED &&
+	    o->set & FLOW_SEND) {
+		assert_false(p->attempt_open);
+		p->attempt_open = true;
+		p->started++;
+	}
+	if (o->set & FLOW_REPORT) {
+		assert_true(p->attempt_open);
+		p->attempt_open = false;
+		p->failures += o->outcome != ACCESS_OK;
+		assert_true(o->outcome < ACCESS_OUTCOMES);
+	}
+	if (o->set & (FLOW_CONNECT | FLOW_CONNECT_FRESH)) {
+		assert_false(p->attempt_open);
+		p->attempt_open = true;
+		p->started++;
+	}
+	/* The second is the replacement of a stale connection. */
+	assert_true(p->started <= 2);
+}
+
+static void
+check_sends(struct path *p, const struct flow_orders *o)
+{
+	unsigned ways = 0;
+
+	if (o->set & FLOW_SEND) {
+		assert_true(p->attempt_open);
+		assert_false(p->committed);
+		p->sends++;
+	}
+	if (p->committed)
+		assert_false(o->set &
+		    (FLOW_PICK | FLOW_CONNECT | FLOW_CONNECT_FRESH | FLOW_SEND |
+			FLOW_COMMIT | FLOW_REPLY));
+	assert_true(p->sends <= 2);
+	/* One step never goes two ways. */
+	for (unsigned bit = FLOW_PICK; bit <= FLOW_REPLY; bit <<= 1)
+		ways += (o->set & bit) != 0;
+	ways += (o->set & FLOW_FINISH) != 0;
+	assert_true(ways <= 1);
+}
+
+static void
+check_ends(struct path *p, const struct flow_orders *o)
+{
+	if (o->set & FLOW_COMMIT) {
+		assert_true(p->attempt_open);
+		assert_false(p->replying);
+		p->committed = true;
+	}
+	if (o->set & FLOW_REPLY) {
+		assert_false(p->replying);
+		assert_in_range(o->status, 400, 599);
+		assert_int_not_equal(o->end, ACCESS_END_OK);
+		p->replying = true;
+	}
+	if (o->set & FLOW_ABORT_CLIENT)
+		assert_true(o->set & FLOW_FINISH);
+	if (o->set & FLOW_FINISH) {
+		p->finishes++;
+		assert_int_equal(p->flow.state, FLOW_DONE);
+	}
+	assert_true(p->finishes <= 1);
+	assert_true((p->flow.state == FLOW_DONE) == (p->finishes == 1));
+	/* Whoever is over or answers by itself has no attempt left. */
+	if (p->flow.state == FLOW_DONE || p->flow.state == FLOW_REPLYING)
+		assert_false(p->attempt_open);
+	assert_true(p->attempt_open ==
+	    (p->flow.state == FLOW_CONNECTING ||
+		p->flow.state == FLOW_AWAITING ||
+		p->flow.state == FLOW_RELAYING));
+}
+
+static struct flow_orders
+step(struct path *p, const struct flow_input *in)
+{
+	struct flow before = p->flow;
+	struct flow_orders o = flow_step(&p->flow, in);
+
+	assert_true(flow_ok(&p->flow));
+	if (idle(&o))
+		assert_memory_equal(&before, &p->flow, sizeof(before));
+	else
+		assert_int_equal(o.end, p->flow.end);
+	if (before.state == FLOW_DONE)
+		assert_true(idle(&o));
+	if (before.stale_replaced) {
+		assert_true(p->flow.stale_replaced);
+		assert_false(o.set & FLOW_CONNECT_FRESH);
+	}
+	check_attempts(p, in, &o);
+	check_sends(p, &o);
+	check_ends(p, &o);
+	return o;
+}
+
+/* ---- all that can be reached ---- */
+
+#define PATHS_MAX 4096
+
+struct reached {
+	struct path path;
+	unsigned depth; /* steps that gave orders */
+};
+
+static struct reached queue[PATHS_MAX];
+static size_t n_queue;
+
+static bool
+same(const struct path *a, const struct path *b)
+{
+	return a->flow.state == b->flow.state &&
+	    a->flow.stale_replaced == b->flow.stale_replaced &&
+	    a->flow.end == b->flow.end && a->started == b->started &&
+	    a->sends == b->sends && a->finishes == b->finishes &&
+	    a->failures == b->failures && a->attempt_open == b->attempt_open &&
+	    a->committed == b->committed && a->replying == b->replying;
+}
+
+static void
+enqueue(const struct path *p, unsigned depth)
+{
+	for (size_t i = 0; i < n_queue; i++)
+		if (same(&queue[i].path, p)) {
+			if (queue[i].depth < depth)
+				queue[i].depth = depth;
+			return;
+		}
+	assert_true(n_queue < PATHS_MAX);
+	queue[n_queue++] = (struct reached){*p, depth};
+}
+
+static struct path
+beginning(void)
+{
+	struct path p;
+
+	memset(&p, 0, sizeof(p));
+	flow_init(&p.flow);
+	return p;
+}
+
+/* Breadth first; `resendable` false: only inputs that forbid a second send. */
+static void
+explore(bool resendable)
+{
+	struct path first = beginning();
+
+	n_queue = 0;
+	enqueue(&first, 0);
+	for (size_t at = 0; at < n_queue; at++)
+		for (size_t i = 0; i < n_inputs; i++) {
+			struct path p = queue[at].path;
+			struct flow_orders o;
+
+			if (inputs[i].resendable && !resendable)
+				continue;
+			o = step(&p, &inputs[i]);
+			if (!idle(&o))
+				enqueue(&p, queue[at].depth + 1);
+		}
+}
+
+static void
+everything_reachable_keeps_the_rules(void **state)
+{
+	bool seen[FLOW_STATES] = {false};
+	bool ends[ACCESS_ENDS] = {false};
+	bool twice = false, replaced = false;
+
+	(void)state;
+	explore(true);
+	for (size_t i = 0; i < n_queue; i++) {
+		const struct path *p = &queue[i].path;
+
+		seen[p->flow.state] = true;
+		twice |= p->sends == 2;
+		replaced |= p->flow.stale_replaced;
+		if (p->flow.state == FLOW_DONE)
+			ends[p->flow.end] = true;
+	}
+	for (int s = 0; s < FLOW_STATES; s++)
+		assert_true(seen[s]);
+	for (int e = 0; e < ACCESS_ENDS; e++)
+		assert_true(ends[e]);
+	assert_true(twice && replaced);
+}
+
+/* No way back: a step that gives orders leads to a later state, but for the
+ * one replacement of a stale connection; so every path is short. */
+static void
+every_path_ends(void **state)
+{
+	(void)state;
+	explore(true);
+	for (size_t at = 0; at < n_queue; at++) {
+		const struct path *from = &queue[at].path;
+		bool way_out = from->flow.state == FLOW_DONE;
+
+		for (size_t i = 0; i < n_inputs; i++) {
+			struct path p = *from;
+			struct flow_orders o = step(&p, &inputs[i]);
+
+			if (idle(&o))
+				continue;
+			way_out = true;
+			assert_true(p.flow.state > from->flow.state ||
+			    (p.flow.stale_replaced &&
+				!from->flow.stale_replaced));
+		}
+		assert_true(way_out);
+		assert_true(queue[at].depth <= 8);
+	}
+}
+
+/* A request that must not be repeated reaches a backend once at most, whatever
+ * happens. */
+static void
+not_resendable_is_sent_once(void **state)
+{
+	(void)state;
+	explore(false);
+	for (size_t i = 0; i < n_queue; i++) {
+		assert_true(queue[i].path.sends <= 1);
+		assert_true(queue[i].path.started <= 1);
+		assert_false(queue[i].path.flow.stale_replaced);
+	}
+}
+
+/* ---- the table itself ---- */
+
+static const struct flow_input routed = {.event = FLOW_EV_ROUTED};
+static const struct flow_input picked = {.event = FLOW_EV_PICKED};
+static const struct flow_input leased = {.event = FLOW_EV_LEASED};
+static const struct flow_input connected = {.event = FLOW_EV_CONNECTED};
+static const struct flow_input head = {.event = FLOW_EV_HEAD, .status = 200};
+
+/* A path that stands in `at`. */
+static struct path
+path_in(enum flow_state at)
+{
+	struct path p = beginning();
+	static const struct flow_input bad = {
+	    .event = FLOW_EV_CLIENT_BAD, .status = 400};
+	static const struct flow_input gone = {.event = FLOW_EV_CLIENT_GONE};
+
+	if (at == FLOW_REPLYING)
+		(void)step(&p, &bad);
+	else if (at == FLOW_DONE)
+		(void)step(&p, &gone);
+	else if (at > FLOW_START)
+		(void)step(&p, &routed);
+	if (at == FLOW_CONNECTING || at == FLOW_AWAITING || at == FLOW_RELAYING)
+		(void)step(&p, &picked);
+	if (at == FLOW_AWAITING || at == FLOW_RELAYING)
+		(void)step(&p, &connected);
+	if (at == FLOW_RELAYING)
+		(void)step(&p, &head);
+	assert_int_equal(p.flow.state, at);
+	return p;
+}
+
+struct row {
+	enum flow_state from;
+	struct flow_input in;
+	enum flow_state to;
+	unsigned set;
+	enum access_end end;
+	unsigned status;             /* of a reply */
+	enum access_outcome outcome; /* of a report */
+};
+
+#define EV(name)                            \
+	{                                   \
+		FLOW_EV_##name, 0, 0, false \
+	}
+#define BAD(code)                                  \
+	{                                          \
+		FLOW_EV_CLIENT_BAD, 0, code, false \
+	}
+#define FAILED(how)                                    \
+	{                                              \
+		FLOW_EV_FAILED, ACCESS_##how, 0, false \
+	}
+#define END(name)    ACCESS_END_##name
+#define HOW(name)    ACCESS_##name
+#define BROKEN_OFF   FLOW_DONE, FLOW_REPORT | FLOW_ABORT_CLIENT | FLOW_FINISH
+#define REPLY        FLOW_REPLYING, FLOW_REPLY
+#define REPORT_REPLY FLOW_REPLYING, FLOW_REPORT | FLOW_REPLY
+#define ABORTED      FLOW_DONE, FLOW_ABORT_CLIENT | FLOW_FINISH
+
+/* clang-format off */
+static const struct row rows[] = {
+    {FLOW_START, EV(ROUTED), FLOW_PICKING, FLOW_PICK, END(OK), 0, 0},
+    {FLOW_START, EV(NO_ROUTE), REPLY, END(NO_ROUTE), 404, 0},
+    {FLOW_START, BAD(414), REPLY, END(CLIENT_BAD), 414, 0},
+    {FLOW_START, EV(CLIENT_SLOW), REPLY, END(CLIENT_SLOW), 408, 0},
+    {FLOW_START, EV(CLIENT_GONE), ABORTED, END(CLIENT_GONE), 0, 0},
+    {FLOW_START, EV(DEADLINE), REPLY, END(BACKEND_SLOW), 504, 0},
+    {FLOW_START, EV(SHUTDOWN), REPLY, END(SHUTDOWN), 503, 0},
+    {FLOW_START, EV(NO_MEMORY), REPLY, END(INTERNAL), 503, 0},
+
+    {FLOW_PICKING, EV(PICKED), FLOW_CONNECTING, FLOW_CONNECT, END(OK), 0, 0},
+    {FLOW_PICKING, EV(LEASED), FLOW_AWAITING, FLOW_SEND, END(OK), 0, 0},
+    {FLOW_PICKING, EV(NONE_USABLE), REPLY, END(NO_BACKEND), 503, 0},
+    {FLOW_PICKING, BAD(400), REPLY, END(CLIENT_BAD), 400, 0},
+    {FLOW_PICKING, EV(CLIENT_SLOW), REPLY, END(CLIENT_SLOW), 408, 0},
+    {FLOW_PICKING, EV(CLIENT_GONE), ABORTED, END(CLIENT_GONE), 0, 0},
+    {FLOW_PICKING, EV(DEADLINE), REPLY, END(BACKEND_SLOW), 504, 0},
+    {FLOW_PICKING, EV(SHUTDOWN), REPLY, END(SHUTDOWN), 503, 0},
+    {FLOW_PICKING, EV(NO_MEMORY), REPLY, END(INTERNAL), 503, 0},
+
+    {FLOW_CONNECTING, EV(CONNECTED), FLOW_AWAITING, FLOW_SEND, END(OK), 0, 0},
+    {FLOW_CONNECTING, FAILED(CONNECT_REFUSED), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(CONNECT_REFUSED)},
+    {FLOW_CONNECTING, FAILED(CONNECT_TIMEOUT), REPORT_REPLY, END(BACKEND_SLOW), 504, HOW(CONNECT_TIMEOUT)},
+    {FLOW_CONNECTING, FAILED(CONNECT_FAILED), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(CONNECT_FAILED)},
+    {FLOW_CONNECTING, FAILED(TLS_FAILED), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(TLS_FAILED)},
+    {FLOW_CONNECTING, EV(DEADLINE), REPORT_REPLY, END(BACKEND_SLOW), 504, HOW(CONNECT_TIMEOUT)},
+    {FLOW_CONNECTING, BAD(400), REPORT_REPLY, END(CLIENT_BAD), 400, HOW(CANCELLED)},
+    {FLOW_CONNECTING, EV(CLIENT_SLOW), REPORT_REPLY, END(CLIENT_SLOW), 408, HOW(CANCELLED)},
+    {FLOW_CONNECTING, EV(CLIENT_GONE), BROKEN_OFF, END(CLIENT_GONE), 0, HOW(CANCELLED)},
+    {FLOW_CONNECTING, EV(SHUTDOWN), REPORT_REPLY, END(SHUTDOWN), 503, HOW(CANCELLED)},
+    {FLOW_CONNECTING, EV(NO_MEMORY), REPORT_REPLY, END(INTERNAL), 503, HOW(CANCELLED)},
+
+    {FLOW_AWAITING, EV(HEAD), FLOW_RELAYING, FLOW_COMMIT, END(OK), 0, 0},
+    {FLOW_AWAITING, FAILED(RESET), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(RESET)},
+    {FLOW_AWAITING, FAILED(BAD_RESPONSE), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(BAD_RESPONSE)},
+    {FLOW_AWAITING, FAILED(TIMEOUT), REPORT_REPLY, END(BACKEND_SLOW), 504, HOW(TIMEOUT)},
+    {FLOW_AWAITING, FAILED(STALE), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(STALE)},
+    {FLOW_AWAITING, EV(DEADLINE), REPORT_REPLY, END(BACKEND_SLOW), 504, HOW(TIMEOUT)},
+    {FLOW_AWAITING, BAD(413), REPORT_REPLY, END(CLIENT_BAD), 413, HOW(CANCELLED)},
+    {FLOW_AWAITING, EV(CLIENT_SLOW), REPORT_REPLY, END(CLIENT_SLOW), 408, HOW(CANCELLED)},
+    {FLOW_AWAITING, EV(CLIENT_GONE), BROKEN_OFF, END(CLIENT_GONE), 0, HOW(CANCELLED)},
+    {FLOW_AWAITING, EV(SHUTDOWN), REPORT_REPLY, END(SHUTDOWN), 503, HOW(CANCELLED)},
+    {FLOW_AWAITING, EV(NO_MEMORY), REPORT_REPLY, END(INTERNAL), 503, HOW(CANCELLED)},
+
+    {FLOW_RELAYING, EV(RELAYED), FLOW_DONE, FLOW_REPORT | FLOW_FINISH, END(OK), 0, HOW(OK)},
+    {FLOW_RELAYING, EV(BROKE_OFF), BROKEN_OFF, END(BACKEND_BROKE_OFF), 0, HOW(RESET)},
+    {FLOW_RELAYING, EV(STALLED), BROKEN_OFF, END(BACKEND_SLOW), 0, HOW(TIMEOUT)},
+    {FLOW_RELAYING, BAD(400), BROKEN_OFF, END(CLIENT_BAD), 0, HOW(CANCELLED)},
+    {FLOW_RELAYING, EV(CLIENT_SLOW), BROKEN_OFF, END(CLIENT_SLOW), 0, HOW(CANCELLED)},
+    {FLOW_RELAYING, EV(CLIENT_GONE), BROKEN_OFF, END(CLIENT_GONE), 0, HOW(CANCELLED)},
+    {FLOW_RELAYING, EV(SHUTDOWN), BROKEN_OFF, END(SHUTDOWN), 0, HOW(CANCELLED)},
+    {FLOW_RELAYING, EV(NO_MEMORY), BROKEN_OFF, END(INTERNAL), 0, HOW(CANCELLED)},
+
+    /* How the request ended was decided with the reply: 400 here. */
+    {FLOW_REPLYING, EV(REPLIED), FLOW_DONE, FLOW_FINISH, END(CLIENT_BAD), 0, 0},
+    {FLOW_REPLYING, EV(CLIENT_GONE), ABORTED, END(CLIENT_BAD), 0, 0},
+    {FLOW_REPLYING, EV(CLIENT_SLOW), ABORTED, END(CLIENT_BAD), 0, 0},
+    {FLOW_REPLYING, EV(SHUTDOWN), ABORTED, END(CLIENT_BAD), 0, 0},
+    {FLOW_REPLYING, EV(NO_MEMORY), ABORTED, END(CLIENT_BAD), 0, 0},
+};
+/* clang-format on */
+
+static void
+each_row(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct row *r = &rows[i];
+		struct path p = path_in(r->from);
+		struct flow_orders o = step(&p, &r->in);
+
+		assert_int_equal(p.flow.state, r->to);
+		assert_int_equal(o.set, r->set);
+		assert_int_equal(o.end, r->end);
+		if (o.set & FLOW_REPLY)
+			assert_int_equal(o.status, r->status);
+		if (o.set & FLOW_REPORT)
+			assert_int_equal(o.outcome, r->outcome);
+	}
+}
+
+/* What has no row means nothing: a late timer, a second answer. */
+static void
+the_rest_means_nothing(void **state)
+{
+	bool has_row[FLOW_STATES][FLOW_EVENTS] = {{false}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		has_row[rows[i].from][rows[i].in.event] = true;
+	for (int s = 0; s < FLOW_STATES; s++)
+		for (size_t i = 0; i < n_inputs; i++) {
+			struct path p = path_in((enum flow_state)s);
+			struct flow_orders o = step(&p, &inputs[i]);
+
+			assert_true(idle(&o) == !has_row[s][inputs[i].event]);
+		}
+}
+
+/* A stale connection: replaced by a fresh one to the same backend, without a
+ * pick; the second time it counts as a reset. */
+static void
+stale_is_replaced_once(void **state)
+{
+	const struct flow_input stale = {.event = FLOW_EV_FAILED,
+	    .outcome = ACCESS_STALE,
+	    .resendable = true};
+	struct path p = beginning();
+	struct flow_orders o;
+
+	(void)state;
+	(void)step(&p, &routed);
+	o = step(&p, &leased);
+	assert_int_equal(o.set, FLOW_SEND);
+	o = step(&p, &stale);
+	assert_int_equal(o.set, FLOW_REPORT | FLOW_CONNECT_FRESH);
+	assert_int_equal(o.outcome, ACCESS_STALE);
+	assert_int_equal(p.flow.state, FLOW_CONNECTING);
+	o = step(&p, &connected);
+	assert_int_equal(o.set, FLOW_SEND);
+	o = step(&p, &stale);
+	assert_int_equal(o.set, FLOW_REPORT | FLOW_REPLY);
+	assert_int_equal(o.outcome, ACCESS_RESET);
+	assert_int_equal(o.status, 502);
+}
+
+/* Only a stale one is: other failures are not, resendable or not. */
+static void
+other_failures_are_not_replaced(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < n_inputs; i++) {
+		struct path p = path_in(FLOW_AWAITING);
+		struct flow_orders o;
+
+		if (inputs[i].event != FLOW_EV_FAILED)
+			continue;
+		o = step(&p, &inputs[i]);
+		assert_true(((o.set & FLOW_CONNECT_FRESH) != 0) ==
+		    (inputs[i].outcome == ACCESS_STALE &&
+			inputs[i].resendable));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(everything_reachable_keeps_the_rules),
+	    cmocka_unit_test(every_path_ends),
+	    cmocka_unit_test(not_resendable_is_sent_once),
+	    cmocka_unit_test(each_row),
+	    cmocka_unit_test(the_rest_means_nothing),
+	    cmocka_unit_test(stale_is_replaced_once),
+	    cmocka_unit_test(other_failures_are_not_replaced),
+	};
+
+	return cmocka_run_group_tests(tests, make_inputs, NULL);
+}
