@@ -30,8 +30,10 @@ balance_turns(const uint32_t *weights, size_t n, uint32_t *turns)
 	for (size_t i = 0; i < n; i++) {
 		uint64_t w = weights[i] / divisor;
 
+		/* The n are for those whose part rounds to 0 but stand in the
+		 * table nevertheless. */
 		if (sum > limit)
-			w = w * limit / sum;
+			w = w * (limit - n) / sum;
 		turns[i] = w > 0 ? (uint32_t)w : 1;
 		entries += turns[i];
 	}
