@@ -516,7 +516,11 @@ server_run(const struct server_options *o)
 		    "evenkeel ready: version " EVENKEEL_VERSION
 		    ", pid %d, %u workers",
 		    (int)getpid(), s->n_workers);
+		/* The first poll may be a long one. */
+		log_flush(s->ring);
 		loop_run(s->loop);
+		/* From here on another signal changes nothing. */
+		signals_block();
 		log_message(s->ring, LOG_LEVEL_INFO, "evenkeel stopped");
 	}
 	take_down(s);

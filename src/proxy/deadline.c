@@ -23,8 +23,17 @@ attempt_deadline(const struct exchange *x)
 	return x->progress_ms + cfg->response_timeout_ms;
 }
 
+/* conn.h: a reset may hide behind the request's last bytes.  Nobody reads on
+ * here, so the socket is asked once when the answer takes longer. */
+static bool
+wants_probe(const struct exchange *x)
+{
+	return x->from.conn->unsure && x->upload.ended &&
+	    x->flow.state != FLOW_START && x->flow.state != FLOW_REPLYING;
+}
+
 static uint64_t
-next_deadline(const struct exchange *x)
+limit_of(const struct exchange *x)
 {
 	switch (x->flow.state) {
 	case FLOW_START:
@@ -45,6 +54,16 @@ next_deadline(const struct exchange *x)
 		break;
 	}
 	return WHEEL_NEVER;
+}
+
+static uint64_t
+next_deadline(const struct exchange *x)
+{
+	uint64_t limit = limit_of(x);
+
+	if (!wants_probe(x))
+		return limit;
+	return num_min_u64(limit, x->progress_ms + WHEEL_TICK_MS);
 }
 
 void
@@ -107,6 +126,10 @@ connecting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 bool
 deadline_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 {
+	if (wants_probe(x) && conn_fill(x->from.conn) == CONN_ERROR) {
+		*in = (struct flow_input){.event = FLOW_EV_CLIENT_GONE};
+		return true;
+	}
 	if (next_deadline(x) > now_ms) {
 		deadline_arm(x);
 		return false;
