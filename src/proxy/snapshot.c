@@ -73,6 +73,9 @@ snapshot_route(
 {
 	if (l->n_routes > 0)
 		host = bare_host(host);
+	/* RFC 9110 4.2.3: an absolute-form without a path means "/". */
+	if (path.len == 0 || path.ptr[0] == '?')
+		path = SPAN("/");
 	for (size_t i = 0; i < l->n_routes; i++)
 		if (any_host_fits(l->routes[i].cfg, host) &&
 		    any_path_fits(l->routes[i].cfg, path))

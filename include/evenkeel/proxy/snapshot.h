@@ -53,7 +53,8 @@ snapshot_listener_of(const struct snapshot *s, const struct front *front);
  * The pool for a request: the first route in the order of the file whose host
  * and path fit, else the listener's pool, else NULL.  A route's host is exact
  * or "*.domain" (any depth below it), without case, port or final dot; its
- * path is a prefix that ends on a segment boundary.
+ * path is a prefix that ends on a segment boundary.  A `path` that is empty but
+ * for a query stands for "/".
  */
 const struct snapshot_pool *snapshot_route(
     const struct snapshot_listener *l, struct span host, struct span path);
