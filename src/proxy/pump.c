@@ -186,6 +186,16 @@ total(const struct pieces *out)
 	return sum;
 }
 
+/* What a chunk leaves over is kept whole, behind what is left of the head: all
+ * of it must fit one buffer. */
+static size_t
+chunk_room(const struct buf *in, const struct textbuf *head)
+{
+	size_t others = head->len + H1_TRAILER_BYTES + 2 * FRAME_BYTES;
+
+	return in->cap > others ? in->cap - others : 0;
+}
+
 /*
  * Hands the head, the ready data and the end over to the sink.
  * PUMP_DONE: went well, though not all data may be taken.
@@ -203,10 +213,8 @@ hand_over(struct pump *p, struct conn *source, struct conn *sink,
 	size_t sent, data_done;
 	enum conn_io io;
 
-	/* What a chunk leaves over is kept whole: it must fit one buffer. */
 	if (p->chunked && in != NULL)
-		len = (uint32_t)num_min_size(
-		    len, in->cap - H1_TRAILER_BYTES - 2 * FRAME_BYTES);
+		len = (uint32_t)num_min_size(len, chunk_room(in, head));
 	if (p->chunked && !had_head && !sink->writable)
 		return PUMP_WANT_SINK;
 	compose(p, in, len, head, &tail, &out);
