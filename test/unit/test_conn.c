@@ -278,15 +278,18 @@ a_kept_head_is_not_released(void **state)
 
 /* ---- writing ---- */
 
+/* A send that is cut short has filled the socket. */
 static void
 fill_socket(void)
 {
 	struct iovec piece = {bytes, sizeof(bytes)};
 	size_t sent;
 
-	while (conn.writable)
+	while (conn.writable) {
 		assert_int_not_equal(
 		    conn_send(&conn, &piece, 1, &sent), CONN_ERROR);
+		assert_true(conn.writable == (sent == sizeof(bytes)));
+	}
 }
 
 /* Reads from the peer until `len` bytes are there. */
