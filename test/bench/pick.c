@@ -1,0 +1,49 @@
+/*
+ * Picks backends, nothing else: for callgrind, with few and with many.
+ * usage: pick BACKENDS PICKS
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "evenkeel/proxy/backend.h"
+
+/* Not inlined, so that callgrind can count it by name. */
+static __attribute__((noinline)) struct backend *
+pick(struct upstream *u)
+{
+	return upstream_pick(u);
+}
+
+static struct rotation *
+make_rotation(size_t n)
+{
+	struct address address;
+	struct backend **all = calloc(n, sizeof(struct backend *));
+	memset(&address, 0, sizeof(address));
+	for (size_t i = 0; i < n && all != NULL; i++) {
+		all[i] = backend_create("b", &address, 1, 1);
+		if (all[i] == NULL)
+			return NULL;
+	}
+	return all == NULL ? NULL : rotation_create(all, n);
+}
+
+int
+main(int argc, char **argv)
+{
+	size_t n = argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
+	size_t picks = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+	struct upstream *u = upstream_create("web", 1);
+	struct rotation *r = n == 0 ? NULL : make_rotation(n);
+	size_t none = 0;
+	if (u == NULL || r == NULL) {
+		fprintf(stderr, "usage: pick BACKENDS PICKS\n");
+		return 2;
+	}
+	atomic_store(&u->rotation, r);
+	for (size_t i = 0; i < picks; i++)
+		none += pick(u) == NULL;
+	printf("%zu picks, %zu without a backend\n", picks, none);
+	return none > 0;
+}
