@@ -460,6 +460,29 @@ nothing_taken_at_first(void **state)
 			}
 }
 
+/* A sink that is known to be full is left alone: the data waits where it is
+ * and is not copied. */
+static void
+a_full_sink_is_not_asked(void **state)
+{
+	(void)state;
+	for (int chunked = 0; chunked < 2; chunked++) {
+		encode(H1_BODY_LENGTH, 5000, 1, "");
+		begin(H1_BODY_LENGTH, 5000, chunked != 0, false);
+		say(wire, wire_len);
+		turn_once();
+		sink.writable = false;
+		assert_int_equal(
+		    pump_run(&pump, &source, &sink, &head), PUMP_WANT_SINK);
+		assert_true(conn_out_empty(&sink));
+		assert_int_equal(buf_ready_len(source.in), 5000);
+		sink.writable = true;
+		assert_int_equal(run_and_hear(ROOM), PUMP_DONE);
+		assert_got(5000, chunked != 0, "");
+		finish();
+	}
+}
+
 /* ---- ends ---- */
 
 static void
@@ -681,6 +704,7 @@ main(void)
 	    LOOPED(slow_sinks),
 	    LOOPED(small_chunks_are_joined),
 	    LOOPED(nothing_taken_at_first),
+	    LOOPED(a_full_sink_is_not_asked),
 	    LOOPED(no_body),
 	    LOOPED(the_next_message_is_left),
 	    LOOPED(trailers),
