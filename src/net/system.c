@@ -168,9 +168,9 @@ system_usage(struct system_usage *u)
 
 	*u = (struct system_usage){
 	    .open_files = count_open_files(), .start_unix_ms = start_ms()};
-	if (num_parse_u64(all, UINT32_MAX, &pages))
+	if (num_parse_u64(all, UINT64_MAX / page, &pages))
 		u->virtual_bytes = pages * page;
-	if (num_parse_u64(resident, UINT32_MAX, &pages))
+	if (num_parse_u64(resident, UINT64_MAX / page, &pages))
 		u->resident_bytes = pages * page;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		u->max_files = limit.rlim_cur;
