@@ -44,6 +44,17 @@ seeds_differ(void **state)
 	assert_true(a != 0 || system_seed() != 0);
 }
 
+/* The plain way: ask for each number. */
+static uint64_t
+open_files(void)
+{
+	uint64_t n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static void
 files_are_counted(void **state)
 {
@@ -52,7 +63,7 @@ files_are_counted(void **state)
 
 	(void)state;
 	system_usage(&before);
-	assert_true(before.open_files >= 3);
+	assert_int_equal(before.open_files, open_files());
 	for (size_t i = 0; i < 10; i++) {
 		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		assert_true(fds[i] >= 0);
