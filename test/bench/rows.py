@@ -49,7 +49,7 @@ class Bench:
 
     def __init__(self, quick):
         self.quick = quick
-        self.seconds = 1 if quick else 3
+        self.seconds = 1 if quick else 2
         self.rounds = 1 if quick else 5
         self.counted = 1000 if quick else 4000
         self.backend = None
@@ -115,7 +115,7 @@ def saturation(b):
     yield compared("requests/s at saturation, 64 connections", "1/s", halves, "rps",
                    better(halves, "rps", True), noise, must=1.0, aim=1.05, at_least=True)
     for other in ("nginx", "haproxy", "floor"):
-        yield compared("the same", "1/s", halves, "rps", other, noise)
+        yield compared("requests/s, each", "1/s", halves, "rps", other, noise)
 
 
 def counted_connections(b, measure):
@@ -157,7 +157,7 @@ def request(b):
     yield compared(f"p99 at {rate}/s, open loop", "us", halves, "p99_us", best, noise,
                    must=1.1, aim=1.0)
     for other in ("nginx", "haproxy", "floor"):
-        yield compared("p50 of the same", "us", halves, "p50_us", other, noise)
+        yield compared("p50 of these", "us", halves, "p50_us", other, noise)
     yield from check_reuse(halves)
 
 
@@ -227,20 +227,29 @@ def body_memory(b):
                   must=1 if ours else None, aim=1 if ours else None)
 
 
+# Other ways to set them up for bodies: without limits, for comparison.
+BODY_VARIANTS = [
+    ("nginx", "nginx, default buffers", {"buffers": ""}),
+    ("nginx", "nginx, 4 buffers of 256k",
+     {"buffers": "proxy_buffers 4 256k; proxy_busy_buffers_size 512k;"}),
+    ("haproxy", "haproxy, 64k buffers, no splice", {"body": "", "bufsize": 65536})]
+
+
 def body_cpu(b):
     """Large bodies, framed by length and in chunks."""
     def measure(path):
         return lambda s: load.body(s, path, b.seconds)
     noise = b.noise(measure(f"/bytes/{16 * MB}"), ["cpu_ms_gb"])
-    for path, text, limited in (("/bytes", "CPU per GB of body", True),
-                                ("/chunked", "the same, chunked", False)):
-        with b.proxies(*plain("evenkeel", "nginx", "haproxy", "floor")) as all_:
+    wanted = plain("evenkeel", "nginx", "haproxy", "floor") + BODY_VARIANTS
+    limits = {"nginx": {"must": 0.8, "aim": 0.6}, "haproxy": {"must": 1.0, "aim": 0.9}}
+    for path, text, limited, n in (("/bytes", "CPU per GB of body", limits, len(wanted)),
+                                   ("/chunked", "CPU per GB of chunked body", {}, 4)):
+        with b.proxies(*wanted[:n]) as all_:
             halves = load.rounds(all_, measure(f"{path}/{16 * MB}"), max(1, b.rounds - 2))
         b.raw[text] = halves
-        limits = {"nginx": (0.8, 0.6), "haproxy": (1.0, 0.9), "floor": (None, None)}
-        for other, (must, aim) in limits.items():
+        for _, other, _ in wanted[1:n]:
             yield compared(text, "ms", halves, "cpu_ms_gb", other, noise,
-                           must=must if limited else None, aim=aim if limited else None)
+                           **limited.get(other, {}))
 
 
 def workers(b):

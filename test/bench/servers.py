@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import string
@@ -25,6 +26,7 @@ FILES = {"evenkeel": "evenkeel.ini", "nginx": "nginx.conf", "haproxy": "haproxy.
 # evenkeel tells backends about the client and numbers requests unless told
 # otherwise; the others, as configured here, do not.
 EQUAL_WORK = "forwarded = off\nrequest_id = off"
+NGINX_BUFFERS = "proxy_buffers 8 64k; proxy_busy_buffers_size 128k;"
 
 
 def spawn(args, cores, **more):
@@ -116,10 +118,13 @@ class Server:
 
 def configuration(name, folder, port, backend, **options):
     """The template of conf/ filled in; a file in `folder`."""
-    values = {"dir": folder, "port": port, "backend": backend, "workers": 1, "listener": "",
-              "master": "on", "user": "user root;" if os.geteuid() == 0 else "",
+    values = {"note": f"made from test/bench/conf/{FILES[name]}", "dir": folder,
+              "port": port, "backend": backend, "workers": 1,
+              "listener": "",                                                 # evenkeel
+              "body": "option splice-auto", "bufsize": 16384,                 # HAProxy
               "connections": space.files() - 1000,
-              "files": space.files(), "note": f"made from test/bench/conf/{FILES[name]}"}
+              "files": space.files(), "master": "on", "buffers": NGINX_BUFFERS,  # nginx
+              "user": "user root;" if os.geteuid() == 0 else ""}
     values.update(options)
     text = string.Template((HERE / "conf" / FILES[name]).read_text()).substitute(values)
     path = folder / FILES[name]
@@ -140,7 +145,7 @@ def command(name, folder, port, backend, options):
 
 def proxy(name, backend, label=None, prefix=(), cores=None, **options):
     """Starts one of evenkeel, nginx, haproxy, floor before the backend on that port."""
-    folder = OUT / "run" / (label or name)
+    folder = OUT / "run" / re.sub(r"[^\w]+", "-", label or name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     port = space.free_port()
