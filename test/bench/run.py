@@ -4,6 +4,7 @@ that does nothing but recv and send.  docs/benchmarks.md tells the method.
 """
 import argparse
 import os
+import signal
 import sys
 
 import space
@@ -42,6 +43,7 @@ def measure(bench, names, show):
 def main():
     space.enter()
     space.prepare()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped then, too
     import report
     import rows as table
     import servers
