@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes the seeds of the fuzz targets, made from the protocol cases.
 
-usage: make_corpus.py   (writes corpus/head, corpus/body, corpus/forward here)
+usage: make_corpus.py   (writes corpus/head, corpus/body, corpus/forward,
+corpus/proxyproto here)
 
 A seed is a byte of flags, two that say where the text is cut, and the text;
 see fuzz_input.h and the flags at the top of each target.
@@ -46,6 +47,54 @@ def bodies(requests):
             if b"chunked\r\n\r\n" in r]
 
 
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def binary(command, family, rest):
+    """A PROXY header of version 2."""
+    return SIGNATURE + bytes([command, family]) + len(rest).to_bytes(2, "big") + rest
+
+
+def proxy_headers():
+    """Of both versions, with a request behind some."""
+    inet4 = bytes([1, 2, 3, 4, 5, 6, 7, 8, 0, 80, 255, 255])
+    inet6 = bytes(15) + b"\1" + bytes(15) + b"\2" + b"\0\1\0\2"
+    unix = b"/run/a".ljust(108, b"\0") + b"\0abstract".ljust(108, b"\0")
+    tlvs = b"\1\0\2h2" + b"\4\0\0" + b"\5\0\4uniq"
+    long_address = b" ".join([b"ffff" + b":ffff" * 7] * 2)
+    return [
+        b"PROXY TCP4 1.2.3.4 5.6.7.8 1 65535\r\nGET / HTTP/1.1\r\n\r\n",
+        b"PROXY TCP6 ::1 2001:db8::2 80 8080\r\n",
+        b"PROXY TCP6 ::ffff:1.2.3.4 :: 0 0\r\n",
+        b"PROXY TCP6 " + long_address + b" 65535 65535\r\n",
+        b"PROXY UNKNOWN\r\n",
+        b"PROXY UNKNOWN " + long_address + b" 65535 65535\r\n",
+        b"PROXY TCP4  1.2.3.4 5.6.7.8 1 2\r\n",
+        b"PROXY TCP4 1.2.3.4 5.6.7.8 01 2\r\n",
+        b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\n",
+        b"PROXY TCP4 1.2.3.4",
+        binary(0x21, 0x11, inet4), binary(0x21, 0x11, inet4 + tlvs) + b"GET",
+        binary(0x21, 0x21, inet6), binary(0x21, 0x21, inet6 + tlvs),
+        binary(0x21, 0x31, unix), binary(0x21, 0x31, unix + tlvs),
+        binary(0x20, 0, b""), binary(0x20, 0xff, b"anything"),
+        binary(0x21, 0, b""), binary(0x21, 0x12, inet4), binary(0x21, 0x22, b""),
+        binary(0x21, 0x11, inet4 + b"\4\0\1"), binary(0x21, 0x11, inet4[:-1]),
+        binary(0x21, 0x41, inet4), binary(0x31, 0x11, inet4), binary(0x21, 0x11, inet4)[:20],
+    ]
+
+
+def forwarded_requests():
+    """What trusted and other peers say about whom they speak for."""
+    start, end = b"GET / HTTP/1.1\r\nHost: h:1\r\n", b"\r\n\r\n"
+    return [start + lines + end for lines in (
+        b"X-Forwarded-For: 1.1.1.1, [::1]:80\r\nx-forwarded-for:unknown,,10.1.2.3",
+        b"X-Forwarded-Proto: https\r\nX-Forwarded-Host:\r\nX-Forwarded-Port:1",
+        b'Forwarded: for="[2001:db8::1]:9";by=_x; proto=http, for=1.1.1.1',
+        b'Forwarded: for=1.1.1.1\r\nForwarded: for="1.1.1.1\r\nForwarded: a="\\"b"',
+        b"Forwarded: ,for=unknown,;\r\nConnection: Forwarded, X-Forwarded-For",
+    )]
+
+
 def main():
     requests = texts("requests.jsonl", "request")
     responses = texts("responses.jsonl", "response")
@@ -56,7 +105,9 @@ def main():
     write("forward", [(i & 0x36, t) for i, t in
                       enumerate(spread(requests, 48))] +
           [(1 | i & 0x14, t) for i, t in enumerate(spread(responses, 24))] +
-          [(8, b"X-Sum: abc\r\nContent-Length: 5\r\nY:  z \r\n")])
+          [(8, b"X-Sum: abc\r\nContent-Length: 5\r\nY:  z \r\n")] +
+          [(0xc0, t) for t in forwarded_requests()])
+    write("proxyproto", [(0, t) for t in proxy_headers()])
 
 
 if __name__ == "__main__":
