@@ -18,8 +18,10 @@
 #define WHY_BYTES        1024
 #define FIRST_TEXT_BYTES 65536U
 #define TEXT_BYTES       (64U << 20)
-#define PATH_BYTES       256
-#define INLINE_BYTES     65536
+/* What fits an address of a unix socket. */
+#define CONTROL_BYTES 107U
+#define PATH_BYTES    256
+#define INLINE_BYTES  65536
 
 static const char usage_text[] =
     "usage: evenkeel [-c FILE] [VERB] [OPTIONS]\n"
@@ -151,6 +153,10 @@ parse(struct cli *c, int argc, char **argv)
 	c->exit = -1;
 	for (int i = 1; i < argc && c->exit < 0; i++)
 		take_word(c, argv, &i, argc);
+	if (c->exit < 0 && c->control != NULL &&
+	    span_of(c->control).len > CONTROL_BYTES)
+		c->exit = usage_error(
+		    "--control: allowed: a path of at most 107 bytes", "");
 	if (c->exit < 0 && c->verb == VERB_INLINE && c->n_words < 2)
 		c->exit = usage_error("LISTEN needs at least one BACKEND", "");
 	if (c->exit < 0 && c->verb == VERB_INLINE && c->file != NULL)
@@ -380,24 +386,36 @@ verb_status(const struct cli *c)
 	return EXIT_FAILED;
 }
 
+static int
+do_verb(const struct cli *c)
+{
+	switch (c->verb) {
+	case VERB_RUN:
+	case VERB_INLINE:
+		return verb_run(c);
+	case VERB_CHECK:
+		return verb_check(c);
+	case VERB_CONFIG:
+		return verb_config(c);
+	case VERB_STATUS:
+		return verb_status(c);
+	}
+	return EXIT_USAGE;
+}
+
 int
 cli_main(int argc, char **argv)
 {
 	struct cli c = {.verb = VERB_RUN};
 
 	parse(&c, argc, argv);
-	if (c.exit >= 0)
-		return c.exit;
-	switch (c.verb) {
-	case VERB_RUN:
-	case VERB_INLINE:
-		return verb_run(&c);
-	case VERB_CHECK:
-		return verb_check(&c);
-	case VERB_CONFIG:
-		return verb_config(&c);
-	case VERB_STATUS:
-		return verb_status(&c);
+	if (c.exit < 0)
+		c.exit = do_verb(&c);
+	/* What was asked for and did not arrive is not done. */
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(
+		    stderr, "evenkeel: standard output: %s\n", strerror(errno));
+		return EXIT_FAILED;
 	}
-	return EXIT_USAGE;
+	return c.exit;
 }

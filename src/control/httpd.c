@@ -13,6 +13,7 @@
 #define VISIT_FIELDS       100
 #define FIRST_ANSWER_BYTES 65536U
 #define HEAD_BYTES         512U
+#define HTTPD_LINGER_READS 16
 
 struct httpd {
 	struct loop *loop;
@@ -23,7 +24,13 @@ struct httpd {
 	uint32_t n_visits;
 };
 
-enum visit_state { VISIT_HEAD, VISIT_BODY, VISIT_ANSWER, VISIT_ENDED };
+enum visit_state {
+	VISIT_HEAD,
+	VISIT_BODY,
+	VISIT_ANSWER,
+	VISIT_LINGER, /* FIN is sent; what comes is thrown away */
+	VISIT_ENDED
+};
 
 /* One connection. */
 struct visit {
@@ -143,6 +150,25 @@ ask(struct visit *v, size_t cap, unsigned status, bool *failed)
 	return true;
 }
 
+/* Reads and forgets, so that the answer is not lost to a reset. */
+static void
+visit_linger(struct visit *v)
+{
+	enum conn_io io = CONN_OK;
+
+	for (int i = 0; i < HTTPD_LINGER_READS && io == CONN_OK; i++) {
+		struct buf *in;
+
+		io = conn_fill(&v->conn);
+		in = v->conn.in;
+		if (in != NULL)
+			in->start = in->mid = in->raw = in->end = 0;
+	}
+	conn_release_in(&v->conn);
+	if (io != CONN_AGAIN)
+		visit_end(v);
+}
+
 static void
 visit_send(struct visit *v)
 {
@@ -160,8 +186,19 @@ visit_send(struct visit *v)
 		return;
 	free(v->answer);
 	v->answer = NULL;
-	if (io == CONN_ERROR || !v->keep) {
+	if (io == CONN_ERROR) {
 		visit_end(v);
+		return;
+	}
+	if (!v->keep) {
+		v->state = VISIT_LINGER;
+		conn_shutdown(&v->conn);
+		if (v->conn.in != NULL)
+			v->conn.in->start = v->conn.in->mid = v->conn.in->raw =
+			    v->conn.in->end;
+		loop_arm(v->httpd->loop, &v->timer,
+		    loop_now_ms(v->httpd->loop) + HTTPD_LINGER_MS);
+		visit_linger(v);
 		return;
 	}
 	visit_begin(v);
@@ -176,6 +213,8 @@ visit_answer(struct visit *v, unsigned status)
 	bool failed = false;
 
 	v->state = VISIT_ANSWER;
+	loop_arm(v->httpd->loop, &v->timer,
+	    loop_now_ms(v->httpd->loop) + HTTPD_TIMEOUT_MS);
 	while (!ask(v, cap, status, &failed)) {
 		cap *= 4;
 		if (failed || cap > HTTPD_ANSWER_BYTES) {
@@ -204,6 +243,7 @@ static void
 visit_refuse(struct visit *v, enum h1_error e)
 {
 	v->keep = false;
+	v->method = (enum h1_method)v->head.method;
 	visit_answer(v, h1_error_status(e));
 }
 
@@ -301,6 +341,8 @@ visit_on_ready(struct conn *c, void *arg)
 	CHECK(v->magic == VISIT_MAGIC);
 	if (v->state == VISIT_ANSWER)
 		visit_send(v);
+	else if (v->state == VISIT_LINGER)
+		visit_linger(v);
 	else
 		visit_read(v);
 }
@@ -320,6 +362,22 @@ visit_on_timer(struct wheel_timer *t, uint64_t now_ms)
 
 /* ---- the server ---- */
 
+/* Ends the oldest that has said nothing, or waits for its next request: those
+ * who are silent do not keep out those who ask. */
+static void
+make_room(struct httpd *h)
+{
+	LIST_EACH(link, &h->visits)
+	{
+		struct visit *v = LIST_OWNER(link, struct visit, link);
+
+		if (v->state == VISIT_HEAD && !h1_head_begun(&v->head)) {
+			visit_end(v);
+			return;
+		}
+	}
+}
+
 static void
 httpd_on_accept(int fd, const struct sockaddr *peer, void *listener, void *arg)
 {
@@ -328,6 +386,8 @@ httpd_on_accept(int fd, const struct sockaddr *peer, void *listener, void *arg)
 
 	(void)peer;
 	(void)listener;
+	if (h->n_visits >= HTTPD_CONNECTIONS)
+		make_room(h);
 	if (h->n_visits < HTTPD_CONNECTIONS)
 		v = calloc(1, sizeof(*v));
 	if (v == NULL) {

@@ -16,11 +16,12 @@
 #include "evenkeel/net/signals.h"
 #include "evenkeel/net/system.h"
 
-/* Descriptors kept for what is not a connection: logs, listening sockets,
- * event queues. */
-#define RESERVED_FILES  128U
-#define CONNECTIONS_MAX 10000000U
-#define WHY_BYTES       1024
+/* Descriptors kept for what is not a connection: logs, admin and control; and
+ * for each worker its loop, mailbox and listening sockets. */
+#define RESERVED_FILES        40U
+#define RESERVED_FILES_WORKER 6U
+#define CONNECTIONS_MAX       10000000U
+#define WHY_BYTES             1024
 
 static const int watched[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -41,7 +42,7 @@ struct server {
 	pthread_t *threads;
 	uint32_t n_workers, n_threads;
 	struct worker_bind *binds; /* [worker * n_binds + bind] */
-	size_t n_binds;
+	size_t n_binds, n_bound;
 	struct pages pages;
 	struct httpd *admin, *control;
 	struct demo *demo;
@@ -67,13 +68,15 @@ how_many_workers(const struct cfg *cfg)
 
 /* Each client may need a connection to a backend besides its own. */
 static uint32_t
-how_many_connections(const struct cfg *cfg)
+how_many_connections(const struct server *s)
 {
-	uint64_t files = system_raise_files(), n = cfg->global.max_connections;
+	uint64_t files = system_raise_files();
+	uint64_t reserved = RESERVED_FILES +
+	    s->n_workers * (RESERVED_FILES_WORKER + (uint64_t)s->n_binds);
+	uint64_t n = s->o->cfg->global.max_connections;
 
 	if (n == CFG_AUTO)
-		n = files > 2 * RESERVED_FILES ? (files - RESERVED_FILES) / 2
-					       : files / 4;
+		n = files > reserved ? (files - reserved) / 2 : 1;
 	return (uint32_t)num_min_u64(n > 0 ? n : 1, CONNECTIONS_MAX);
 }
 
@@ -142,6 +145,7 @@ bind_one(struct server *s, size_t at, const struct cfg_addr *addr,
 	if (!address_resolve(&a, addr, &s->why) ||
 	    !listener_bind(&a, fds, s->n_workers, &bound, &s->why))
 		return false;
+	s->n_bound++;
 	for (uint32_t i = 0; i < s->n_workers; i++)
 		s->binds[i * s->n_binds + at] =
 		    (struct worker_bind){.fd = fds[i], .front = front};
@@ -238,10 +242,10 @@ make_loop(struct server *s)
 	s->loop = loop_create(BUF_BYTES, &server_loop_ops, s);
 	if (s->loop == NULL)
 		return fail(s, "no event loop to be had");
+	wheel_timer_init(&s->deadline, server_on_deadline);
 	s->mail = mailbox_create(s->loop, server_on_mail, s);
 	if (s->mail == NULL)
 		return fail(s, "out of memory");
-	wheel_timer_init(&s->deadline, server_on_deadline);
 	for (size_t i = 0; i < WATCHED; i++) {
 		s->signals[i] = signal_watch_create(
 		    s->loop, watched[i], server_on_signal, s);
@@ -261,7 +265,6 @@ build_snapshot(struct server *s)
 	if (s->shared.snapshot == NULL)
 		return false;
 	s->shared.workers = s->n_workers;
-	s->shared.max_connections = how_many_connections(s->o->cfg);
 	s->shared.access_json =
 	    s->o->cfg->global.access_log_format == CFG_ACCESS_JSON;
 	s->shared.seed = system_seed();
@@ -277,6 +280,8 @@ make_workers(struct server *s)
 	s->threads = calloc(s->n_workers, sizeof(*s->threads));
 	if (s->workers == NULL || s->threads == NULL)
 		return fail(s, "out of memory");
+	s->shared.all = s->workers;
+	s->shared.max_connections = how_many_connections(s);
 	for (uint32_t i = 0; i < s->n_workers; i++) {
 		struct worker_bind *binds = &s->binds[i * s->n_binds];
 
@@ -456,13 +461,14 @@ static void
 unlink_sockets(struct server *s)
 {
 	const struct cfg *cfg = s->o->cfg;
+	size_t left = s->n_bound;
 
 	if (s->control != NULL)
 		unlink(s->o->control);
-	if (s->workers == NULL)
-		return;
+	/* In the order they were bound: the others are somebody else's. */
 	for (size_t l = 0; l < cfg->n_listeners; l++)
-		for (size_t i = 0; i < cfg->listeners[l].n_binds; i++) {
+		for (size_t i = 0; i < cfg->listeners[l].n_binds && left > 0;
+		     i++, left--) {
 			const struct cfg_addr *a = &cfg->listeners[l].binds[i];
 
 			if (a->kind == CFG_ADDR_UNIX)

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define CONN_MAGIC 0x436f6e6eU
@@ -188,8 +190,8 @@ conn_recv(struct conn *c, void *p, size_t len, size_t *got)
 	return failed(c, errno);
 }
 
-enum conn_io
-conn_fill(struct conn *c)
+static enum conn_io
+fill(struct conn *c, bool settle)
 {
 	struct buf *b = c->in;
 	enum conn_io result;
@@ -202,12 +204,35 @@ conn_fill(struct conn *c)
 		if (b == NULL)
 			return failed(c, ENOMEM);
 	}
-	buf_settle(b);
+	if (settle)
+		buf_settle(b);
 	if (buf_room(b) == 0)
 		return CONN_AGAIN;
 	result = conn_recv(c, b->data + b->end, buf_room(b), &got);
 	b->end += (uint32_t)got;
 	return result;
+}
+
+enum conn_io
+conn_fill(struct conn *c)
+{
+	return fill(c, true);
+}
+
+enum conn_io
+conn_watch(struct conn *c)
+{
+	return fill(c, false);
+}
+
+uint32_t
+conn_unsent(const struct conn *c)
+{
+	int n = 0;
+
+	if (c->fd < 0 || ioctl(c->fd, SIOCOUTQ, &n) != 0 || n < 0)
+		return 0;
+	return (uint32_t)n;
 }
 
 void

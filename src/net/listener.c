@@ -3,14 +3,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LISTENER_BACKLOG 4096
 
 struct acceptor {
 	struct event event;
@@ -81,18 +80,33 @@ take_away_stale(const struct address *a)
 }
 
 static bool
-bind_unix(const struct address *a, int *fds, uint32_t n)
+share_unix(int *fds, uint32_t n)
 {
-	take_away_stale(a);
-	fds[0] = bind_one(a, false);
-	if (fds[0] < 0 || listen(fds[0], LISTENER_BACKLOG) != 0)
+	if (listen(fds[0], LISTENER_BACKLOG) != 0)
 		return false;
 	for (uint32_t i = 1; i < n; i++) {
-		fds[i] = dup(fds[0]);
+		fds[i] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
 		if (fds[i] < 0)
 			return false;
 	}
 	return true;
+}
+
+static bool
+bind_unix(const struct address *a, int *fds, uint32_t n)
+{
+	int error;
+
+	take_away_stale(a);
+	fds[0] = bind_one(a, false);
+	if (fds[0] < 0)
+		return false;
+	if (share_unix(fds, n))
+		return true;
+	error = errno;
+	unlink(a->u.un.sun_path);
+	errno = error;
+	return false;
 }
 
 static bool
@@ -151,6 +165,8 @@ pause_accepting(struct acceptor *a)
 	if (!a->paused)
 		event_del(&a->event);
 	a->paused = true;
+	if (a->ops->on_pause != NULL)
+		a->ops->on_pause(true, a->arg);
 	loop_arm(a->loop, &a->retry, loop_now_ms(a->loop) + LISTENER_RETRY_MS);
 }
 
@@ -162,44 +178,66 @@ out_of_resources(int error)
 	    error == ENOBUFS;
 }
 
+/* Accepts one.  False: there is none, or it must wait. */
+static bool
+accept_one(struct acceptor *a)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int conn;
+
+	if (!a->ops->may_accept(a->arg)) {
+		pause_accepting(a);
+		return false;
+	}
+	conn = accept4(a->fd, (struct sockaddr *)&peer, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (conn < 0 && out_of_resources(errno))
+		pause_accepting(a);
+	/* Others speak of one connection that is gone already. */
+	if (conn < 0)
+		return false;
+	a->ops->on_accept(conn, (struct sockaddr *)&peer, a->listener, a->arg);
+	return true;
+}
+
 static void
 acceptor_on_event(evutil_socket_t fd, short what, void *arg)
 {
-	struct acceptor *a = arg;
-
+	(void)fd;
 	(void)what;
-	for (int i = 0; i < LISTENER_BATCH; i++) {
-		struct sockaddr_storage peer;
-		socklen_t len = sizeof(peer);
-		int conn;
+	for (int i = 0; i < LISTENER_BATCH && accept_one(arg); i++)
+		;
+}
 
-		if (!a->ops->may_accept(a->arg)) {
-			pause_accepting(a);
-			return;
-		}
-		conn = accept4(fd, (struct sockaddr *)&peer, &len,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (conn < 0 && out_of_resources(errno))
-			pause_accepting(a);
-		/* Others speak of one connection that is gone already. */
-		if (conn < 0)
-			return;
-		a->ops->on_accept(
-		    conn, (struct sockaddr *)&peer, a->listener, a->arg);
+void
+acceptor_take_all(struct acceptor *a)
+{
+	for (int i = 0; i < LISTENER_BACKLOG && accept_one(a); i++)
+		;
+}
+
+void
+acceptor_resume(struct acceptor *a)
+{
+	if (!a->paused)
+		return;
+	if (event_add(&a->event, NULL) != 0) {
+		pause_accepting(a);
+		return;
 	}
+	a->paused = false;
+	a->retry.deadline_ms = WHEEL_NEVER;
+	if (a->ops->on_pause != NULL)
+		a->ops->on_pause(false, a->arg);
 }
 
 static void
 acceptor_on_retry(struct wheel_timer *t, uint64_t now_ms)
 {
-	struct acceptor *a = (struct acceptor *)(void *)((char *)t -
-	    offsetof(struct acceptor, retry));
-
 	(void)now_ms;
-	if (event_add(&a->event, NULL) == 0)
-		a->paused = false;
-	else
-		pause_accepting(a);
+	acceptor_resume((struct acceptor *)(void *)((char *)t -
+	    offsetof(struct acceptor, retry)));
 }
 
 struct acceptor *

@@ -103,6 +103,7 @@ turn(struct loop *l)
 	if (!list_empty(&l->ready))
 		flags |= EVLOOP_NONBLOCK;
 	l->now_us = 0;
+	l->turn++;
 	event_base_loop(l->base, flags);
 	/* Tasks that queue themselves again wait for the next turn, so that
 	 * the poll is never starved. */

@@ -40,13 +40,54 @@ balance_turns(const uint32_t *weights, size_t n, uint32_t *turns)
 	return entries;
 }
 
-/* Which slot of the round the k-th of `turns` turns belongs to:
- * floor((k + 1/2) / turns * entries). */
-static size_t
-slot_of(uint32_t k, uint32_t turns, size_t entries)
+/* Backends with the same number of turns share it out among themselves, or
+ * their turns would all fall together. */
+struct peers {
+	uint32_t count[BALANCE_CLASSES]; /* with so many turns */
+	uint32_t seen[BALANCE_CLASSES];  /* of them, so far */
+};
+
+/* Class 0 is of those with more turns than there are classes. */
+static uint32_t
+class_of(uint32_t turns)
 {
-	return (
-	    size_t)((2 * (uint64_t)k + 1) * entries / (2 * (uint64_t)turns));
+	return turns < BALANCE_CLASSES ? turns : 0;
+}
+
+/* Which slot of the round the k-th turn belongs to, of the j-th of m backends
+ * with `turns` turns: floor((k + (j + 1/2) / m) / turns * entries). */
+static size_t
+slot_of(uint64_t k, uint32_t turns, uint64_t j, uint64_t m, size_t entries)
+{
+	/* Below 2 * turns * m * entries, so below 2^63 with a million backends
+	 * and the largest table they may have. */
+	return (size_t)((2 * (k * m + j) + 1) * entries / (2 * m * turns));
+}
+
+/* Calls for each turn in the order of the backends: counts the turns of each
+ * slot (place false), or places them. */
+static void
+each_turn(const uint32_t *turns, size_t n, uint32_t *table, size_t entries,
+    uint32_t *work, bool place)
+{
+	struct peers p = {.count = {0}};
+
+	for (size_t i = 0; i < n; i++)
+		p.count[class_of(turns[i])]++;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t class = class_of(turns[i]);
+		uint32_t j = p.seen[class]++;
+
+		for (uint32_t k = 0; k < turns[i]; k++) {
+			size_t slot =
+			    slot_of(k, turns[i], j, p.count[class], entries);
+
+			if (place)
+				table[work[slot]++] = (uint32_t)i;
+			else
+				work[slot + 1]++;
+		}
+	}
 }
 
 void
@@ -58,14 +99,9 @@ balance_order(const uint32_t *turns, size_t n, uint32_t *table, size_t entries,
 	 * order of the backends. */
 	for (size_t s = 0; s <= entries; s++)
 		work[s] = 0;
-	for (size_t i = 0; i < n; i++)
-		for (uint32_t k = 0; k < turns[i]; k++)
-			work[slot_of(k, turns[i], entries) + 1]++;
+	each_turn(turns, n, table, entries, work, false);
 	for (size_t s = 1; s <= entries; s++)
 		work[s] += work[s - 1];
 	CHECK(work[entries] == entries);
-	for (size_t i = 0; i < n; i++)
-		for (uint32_t k = 0; k < turns[i]; k++)
-			table[work[slot_of(k, turns[i], entries)]++] =
-			    (uint32_t)i;
+	each_turn(turns, n, table, entries, work, true);
 }

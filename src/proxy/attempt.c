@@ -12,7 +12,7 @@ attempt_init(struct attempt *a, struct exchange *x, const struct cfg_pool *cfg,
 	CHECK(a->back == NULL);
 	a->x = x;
 	a->backend = NULL;
-	a->reused = false;
+	a->reused = a->unasked = false;
 	a->start_us = a->connected_us = a->sent_us = a->head_us = 0;
 	a->interim_bytes = 0;
 	a->fields = fields;
@@ -43,6 +43,8 @@ attempt_lease(struct attempt *a, struct backend *backend, uint64_t max_idle_ms)
 		return false;
 	begin(a, backend);
 	a->reused = true;
+	a->leased_turn = w->loop->turn;
+	a->back->conn.unsure = false; /* of what the last response left */
 	a->connected_us = a->start_us;
 	a->bytes_before_in = a->back->conn.bytes_in;
 	a->bytes_before_out = a->back->conn.bytes_out;
@@ -66,6 +68,10 @@ connect_failed(struct attempt *a, int error)
 	case ENETUNREACH:
 		a->outcome = ACCESS_CONNECT_FAILED;
 		a->why = "backend is unreachable";
+		break;
+	case EAGAIN:
+		a->outcome = ACCESS_CONNECT_FAILED;
+		a->why = "the backend's queue of connections is full";
 		break;
 	case ENOENT:
 		a->outcome = ACCESS_CONNECT_FAILED;
@@ -218,6 +224,9 @@ attempt_read_head(struct attempt *a, enum h1_method method)
 
 	/* Bounded: each round reads a byte or ends, and a head is bounded. */
 	for (;;) {
+		if (a->unasked)
+			return fail(a, ACCESS_BAD_RESPONSE,
+			    "backend sent bytes on an idle connection");
 		if (c->in != NULL && buf_raw_len(c->in) > a->head.pos)
 			result = parse(a, method);
 		if (result != ATTEMPT_HEAD_MORE)
@@ -282,5 +291,12 @@ attempt_end(struct attempt *a, bool reusable, const struct snapshot_pool *pool)
 void
 attempt_on_back(struct attempt *a)
 {
+	struct conn *c = &a->back->conn;
+
+	/* What is reported in the turn of the lease was there before the
+	 * request: it belongs to nobody (an end makes the connection stale). */
+	if (a->reused && a->leased_turn == c->loop->turn && c->readable &&
+	    conn_fill(c) == CONN_OK)
+		a->unasked = true;
 	exchange_on_back(a->x);
 }

@@ -24,7 +24,8 @@ struct client {
 	struct list link;          /* in w->clients */
 	struct wheel_timer timer;  /* idle, linger */
 	struct loop_task task;     /* the next request; then the grave */
-	uint64_t linger_until;     /* conn.bytes_in */
+	uint64_t linger_since_ms;  /* the last sign that the answer is read */
+	uint32_t unsent;           /* of the answer, when last looked at */
 	uint64_t counted_in, counted_out;
 	uint8_t ip_len;
 	char ip[ADDRESS_IP_BYTES];
@@ -105,10 +106,9 @@ client_idle(struct client *c)
 {
 	c->state = CLIENT_IDLE;
 	conn_release_in(&c->conn);
-	if (c->w->draining && c->conn.in == NULL) {
-		client_end(c, false);
-		return;
-	}
+	/* Before a stop closes it: a request may have come already. */
+	if (c->w->draining)
+		c->conn.readable = true;
 	loop_arm(
 	    c->w->loop, &c->timer, loop_now_ms(c->w->loop) + idle_timeout(c));
 	/* A request that came early: its turn is after everybody else's. */
@@ -131,13 +131,18 @@ client_drop_input(struct client *c)
 static void
 client_linger_on(struct client *c)
 {
+	uint64_t until = c->conn.bytes_in + CLIENT_LINGER_BYTES;
 	enum conn_io io = CONN_OK;
 
-	while (io == CONN_OK && c->conn.bytes_in < c->linger_until) {
+	while (io == CONN_OK && c->conn.bytes_in < until) {
 		io = conn_fill(&c->conn);
 		client_drop_input(c);
 	}
-	if (io != CONN_AGAIN)
+	/* Too much at once: closing while it still sends would reset the
+	 * connection and take the answer with it. */
+	if (io == CONN_OK && conn_unsent(&c->conn) > 0)
+		conn_again(&c->conn);
+	else if (io != CONN_AGAIN)
 		client_end(c, false);
 }
 
@@ -149,12 +154,33 @@ client_linger(struct client *c)
 		return;
 	}
 	c->state = CLIENT_LINGER;
-	c->linger_until = c->conn.bytes_in + CLIENT_LINGER_BYTES;
+	c->linger_since_ms = loop_now_ms(c->w->loop);
+	c->unsent = conn_unsent(&c->conn);
 	client_drop_input(c);
 	conn_shutdown(&c->conn);
-	loop_arm(
-	    c->w->loop, &c->timer, loop_now_ms(c->w->loop) + CLIENT_LINGER_MS);
+	loop_arm(c->w->loop, &c->timer,
+	    c->linger_since_ms +
+		(c->w->draining ? CLIENT_LINGER_STOP_MS : CLIENT_LINGER_MS));
 	client_linger_on(c);
+}
+
+/* The answer is still on its way to a slow reader: CLIENT_LINGER_MS begins
+ * when it is there, within send_timeout for each step. */
+static bool
+linger_longer(struct client *c, uint64_t now_ms)
+{
+	const struct cfg_listener *cfg =
+	    snapshot_listener_of(c->w->snapshot, c->front)->cfg;
+	uint32_t unsent = conn_unsent(&c->conn);
+
+	if (unsent < c->unsent)
+		c->linger_since_ms = now_ms;
+	if (c->unsent == 0 || c->w->draining ||
+	    now_ms >= c->linger_since_ms + cfg->send_timeout_ms)
+		return false;
+	c->unsent = unsent;
+	loop_arm(c->w->loop, &c->timer, now_ms + CLIENT_LINGER_MS);
+	return true;
 }
 
 static void
@@ -172,6 +198,13 @@ client_on_done(void *arg, enum exchange_after after)
 		break;
 	case EXCHANGE_CLOSE:
 		client_linger(c);
+		break;
+	case EXCHANGE_CLOSE_AGREED:
+		conn_release_in(&c->conn);
+		if (c->conn.in == NULL && !c->conn.readable)
+			client_end(c, false);
+		else
+			client_linger(c);
 		break;
 	case EXCHANGE_ABORT:
 		client_end(c, true);
@@ -237,6 +270,8 @@ client_on_task(struct loop_task *t)
 	CHECK(client_ok(c));
 	if (c->state == CLIENT_IDLE)
 		client_next(c);
+	if (c->w->draining && c->state == CLIENT_BUSY)
+		exchange_hurry(c->exchange);
 }
 
 static void
@@ -245,8 +280,9 @@ client_on_timer(struct wheel_timer *t, uint64_t now_ms)
 	struct client *c = (struct client *)(void *)((char *)t -
 	    offsetof(struct client, timer));
 
-	(void)now_ms;
 	CHECK(client_ok(c));
+	if (c->state == CLIENT_LINGER && linger_longer(c, now_ms))
+		return;
 	if (c->state == CLIENT_IDLE || c->state == CLIENT_LINGER)
 		client_end(c, false);
 }
@@ -293,7 +329,13 @@ void
 client_drain(struct client *c)
 {
 	CHECK(client_ok(c));
-	if (c->state == CLIENT_IDLE && c->conn.in == NULL && !c->conn.readable)
+	if (c->state == CLIENT_IDLE) {
+		c->conn.readable = true;
+		client_next(c);
+	}
+	if (c->state == CLIENT_BUSY)
+		exchange_hurry(c->exchange);
+	else if (c->state == CLIENT_LINGER && conn_unsent(&c->conn) == 0)
 		client_end(c, false);
 }
 

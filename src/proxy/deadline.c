@@ -1,12 +1,76 @@
 #include "evenkeel/proxy/deadline.h"
 
 #include "evenkeel/base/num.h"
+#include "evenkeel/proxy/request.h"
 #include "evenkeel/proxy/worker.h"
 
 static uint64_t
 request_deadline(const struct exchange *x)
 {
 	return x->uploading ? WHEEL_NEVER : x->request_deadline_ms;
+}
+
+enum wait {
+	WAIT_CLIENT_SENDS,
+	WAIT_CLIENT_TAKES,
+	WAIT_BACKEND_SENDS,
+	WAIT_BACKEND_TAKES
+};
+
+static enum wait
+awaiting_for(const struct exchange *x)
+{
+	if (!conn_out_empty(x->from.conn))
+		return WAIT_CLIENT_TAKES; /* a 1xx */
+	if (x->upload_over || request_awaits_continue(x))
+		return WAIT_BACKEND_SENDS;
+	return x->upload_state == PUMP_WANT_SOURCE ? WAIT_CLIENT_SENDS
+						   : WAIT_BACKEND_TAKES;
+}
+
+/* Whose turn it is: only what they do counts as progress. */
+static enum wait
+waits_for(const struct exchange *x)
+{
+	switch (x->flow.state) {
+	case FLOW_AWAITING:
+		return awaiting_for(x);
+	case FLOW_RELAYING:
+		return x->download_state == PUMP_WANT_SINK ? WAIT_CLIENT_TAKES
+							   : WAIT_BACKEND_SENDS;
+	case FLOW_REPLYING:
+		return WAIT_CLIENT_TAKES;
+	case FLOW_CONNECTING:
+		return WAIT_BACKEND_SENDS;
+	default:
+		return WAIT_CLIENT_SENDS;
+	}
+}
+
+struct deadline_mark
+deadline_mark(const struct exchange *x)
+{
+	enum wait who = waits_for(x);
+	const struct back *back = x->attempt.back;
+	struct deadline_mark m = {.who = (int)who};
+
+	if (who == WAIT_CLIENT_SENDS)
+		m.bytes = x->from.conn->bytes_in;
+	else if (who == WAIT_CLIENT_TAKES)
+		m.bytes = x->from.conn->bytes_out;
+	else if (back != NULL)
+		m.bytes = who == WAIT_BACKEND_SENDS ? back->conn.bytes_in
+						    : back->conn.bytes_out;
+	return m;
+}
+
+void
+deadline_progress(struct exchange *x, struct deadline_mark before)
+{
+	struct deadline_mark now = deadline_mark(x);
+
+	if (now.who != before.who || now.bytes != before.bytes)
+		x->progress_ms = loop_now_ms(x->from.w->loop);
 }
 
 static uint64_t
@@ -16,11 +80,20 @@ attempt_deadline(const struct exchange *x)
 
 	if (x->flow.state == FLOW_CONNECTING)
 		return x->attempt.start_us / 1000 + cfg->connect_timeout_ms;
-	if (x->upload_over)
-		return x->attempt.sent_us / 1000 + cfg->response_timeout_ms;
-	if (x->upload_state == PUMP_WANT_SOURCE)
+	switch (waits_for(x)) {
+	case WAIT_CLIENT_SENDS:
 		return x->progress_ms + x->body_timeout_ms;
-	return x->progress_ms + cfg->response_timeout_ms;
+	case WAIT_CLIENT_TAKES:
+		return x->progress_ms + x->send_timeout_ms;
+	case WAIT_BACKEND_TAKES:
+		return x->progress_ms + cfg->response_timeout_ms;
+	case WAIT_BACKEND_SENDS:
+		break;
+	}
+	/* In total, from the last byte of the request that was sent. */
+	return (x->upload_over ? x->attempt.sent_us : x->attempt.connected_us) /
+	    1000 +
+	    cfg->response_timeout_ms;
 }
 
 /* conn.h: a reset may hide behind the request's last bytes.  Nobody reads on
@@ -91,23 +164,33 @@ deadline_upload_ends(struct exchange *x)
 	    loop_now_ms(x->from.w->loop) - x->upload_since_ms;
 }
 
+/* `in` is CLIENT_SLOW unless it is said otherwise. */
 static void
 awaiting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 {
 	if (now_ms >= request_deadline(x)) {
 		in->event = FLOW_EV_DEADLINE;
 		x->why = "no response within request_timeout";
-	} else if (!x->upload_over && x->upload_state == PUMP_WANT_SOURCE) {
-		in->event = FLOW_EV_CLIENT_SLOW;
-		x->why = "no byte of the request body within body_timeout";
-	} else {
-		in->event = FLOW_EV_FAILED;
-		in->outcome = ACCESS_TIMEOUT;
-		x->why = x->upload_over
-		    ? "backend sent no response head within response_timeout"
-		    : "backend took no byte of the request within "
-		      "response_timeout";
+		return;
 	}
+	switch (waits_for(x)) {
+	case WAIT_CLIENT_SENDS:
+		x->why = "no byte of the request body within body_timeout";
+		return;
+	case WAIT_CLIENT_TAKES:
+		x->why = "client took no byte within send_timeout";
+		return;
+	case WAIT_BACKEND_SENDS:
+		x->why = "backend sent no response head within "
+			 "response_timeout";
+		break;
+	case WAIT_BACKEND_TAKES:
+		x->why = "backend took no byte of the request within "
+			 "response_timeout";
+		break;
+	}
+	in->event = FLOW_EV_FAILED;
+	in->outcome = ACCESS_TIMEOUT;
 }
 
 static void
@@ -126,11 +209,11 @@ connecting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 bool
 deadline_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 {
-	if (wants_probe(x) && conn_fill(x->from.conn) == CONN_ERROR) {
+	if (wants_probe(x) && conn_watch(x->from.conn) == CONN_ERROR) {
 		*in = (struct flow_input){.event = FLOW_EV_CLIENT_GONE};
 		return true;
 	}
-	if (next_deadline(x) > now_ms) {
+	if (limit_of(x) > now_ms) {
 		deadline_arm(x);
 		return false;
 	}

@@ -88,6 +88,7 @@ order_connect(struct exchange *x, bool fresh, struct flow_input *in)
 		    x->fields + x->n_request_fields);
 		pump_rewind(&x->upload, x->from.conn);
 		x->upload_over = x->upload_failed = false;
+		x->why = "";
 	}
 	switch (attempt_connect(&x->attempt, x->picked)) {
 	case CONN_OK:
@@ -162,9 +163,12 @@ order_finish(struct exchange *x, bool aborted)
 {
 	enum exchange_after after = x->keep ? EXCHANGE_KEEP : EXCHANGE_CLOSE;
 
+	if (!x->keep && x->head_done && !x->framing.keep_alive &&
+	    x->upload.ended && x->flow.end != ACCESS_END_CLIENT_BAD)
+		after = EXCHANGE_CLOSE_AGREED;
+	/* Once anything was answered, its end must not look like the end. */
 	if (aborted)
-		after = x->flow.end == ACCESS_END_CLIENT_GONE ? EXCHANGE_GONE
-							      : EXCHANGE_ABORT;
+		after = x->status == 0 ? EXCHANGE_GONE : EXCHANGE_ABORT;
 	record_request(x);
 	leave(x, after);
 }
@@ -213,9 +217,15 @@ feed(struct exchange *x, struct flow_input in)
 static bool
 watch_client(struct exchange *x, struct flow_input *in)
 {
+	enum conn_io io;
+
 	if (!x->from.conn->readable || !x->upload.ended)
 		return false;
-	if (conn_fill(x->from.conn) != CONN_ERROR)
+	/* Bounded by the room that is left in the buffer. */
+	do
+		io = conn_watch(x->from.conn);
+	while (io == CONN_OK);
+	if (io != CONN_ERROR)
 		return false;
 	*in = exchange_event(FLOW_EV_CLIENT_GONE);
 	return true;
@@ -243,11 +253,14 @@ run_awaiting(struct exchange *x, struct flow_input *in)
 
 	if (!x->upload_over && request_pump(x, &none, in))
 		return true;
-	if (!conn_out_empty(x->from.conn) &&
-	    conn_flush(x->from.conn) == CONN_ERROR) {
+	if (conn_flush(x->from.conn) == CONN_ERROR) {
 		*in = exchange_event(FLOW_EV_CLIENT_GONE);
 		return true;
 	}
+	request_discard(x);
+	/* A 1xx that the client has not taken: the rest waits behind it. */
+	if (!conn_out_empty(x->from.conn))
+		return watch_client(x, in);
 	return watch_client(x, in) || response_read(x, in);
 }
 
@@ -261,6 +274,7 @@ run_relaying(struct exchange *x, struct flow_input *in)
 	none = worker_scratch(x->from.w);
 	if (!x->upload_over)
 		return request_pump(x, &none, in);
+	request_discard(x);
 	return watch_client(x, in);
 }
 
@@ -286,21 +300,10 @@ happened(struct exchange *x, struct flow_input *in)
 	return false;
 }
 
-static uint64_t
-bytes_moved(const struct exchange *x)
-{
-	uint64_t sum = x->from.conn->bytes_in + x->from.conn->bytes_out;
-
-	if (x->attempt.back != NULL)
-		sum += x->attempt.back->conn.bytes_in +
-		    x->attempt.back->conn.bytes_out;
-	return sum;
-}
-
 static void
 exchange_run(struct exchange *x)
 {
-	uint64_t before = bytes_moved(x);
+	struct deadline_mark before = deadline_mark(x);
 	struct flow_input in;
 
 	CHECK(exchange_ok(x));
@@ -308,8 +311,7 @@ exchange_run(struct exchange *x)
 		feed(x, in);
 	if (x->flow.state == FLOW_DONE)
 		return;
-	if (bytes_moved(x) != before)
-		x->progress_ms = loop_now_ms(x->from.w->loop);
+	deadline_progress(x, before);
 	deadline_arm(x);
 }
 
@@ -323,6 +325,17 @@ void
 exchange_on_back(struct exchange *x)
 {
 	exchange_run(x);
+}
+
+void
+exchange_hurry(struct exchange *x)
+{
+	if (x->flow.state != FLOW_START)
+		return;
+	if (exchange_begun(x))
+		exchange_shut_down(x);
+	else
+		exchange_drop(x);
 }
 
 void
@@ -408,9 +421,11 @@ reset(struct exchange *x, const struct exchange_from *from)
 	x->upstream = NULL;
 	x->picked = NULL;
 	x->head_off = 0;
-	x->head_done = x->uploading = x->upload_over = x->upload_failed = false;
+	x->head_done = x->continued = x->uploading = false;
+	x->upload_over = x->upload_failed = false;
 	x->keep = x->close_delimited = false;
 	x->status = 0;
+	x->reply_bytes = 0;
 	x->why = "";
 	x->n_notes = 0;
 	x->framing = (struct h1_framing){0};

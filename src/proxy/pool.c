@@ -104,6 +104,12 @@ pool_lease(struct worker *w, struct backend *backend, uint64_t max_idle_ms,
 	return NULL;
 }
 
+static bool
+out_of_files(int error)
+{
+	return error == EMFILE || error == ENFILE;
+}
+
 enum conn_io
 pool_connect(struct worker *w, struct backend *backend, struct attempt *user,
     struct back **back, int *error)
@@ -125,6 +131,12 @@ pool_connect(struct worker *w, struct backend *backend, struct attempt *user,
 	wheel_timer_init(&b->age, back_on_age);
 	io = conn_connect(&b->conn, w->loop, &backend->address.u.any,
 	    backend->address.len, &back_ops, b);
+	/* Idle connections must not keep active ones from being made. */
+	if (io == CONN_ERROR && out_of_files(b->conn.error)) {
+		worker_close_idle(w);
+		io = conn_connect(&b->conn, w->loop, &backend->address.u.any,
+		    backend->address.len, &back_ops, b);
+	}
 	if (io == CONN_ERROR) {
 		*error = b->conn.error;
 		free(b);

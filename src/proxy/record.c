@@ -98,7 +98,7 @@ fill_request(const struct exchange *x, struct access_record *r)
 
 	if (in == NULL)
 		return;
-	base = in->data + x->head_off;
+	base = in->data + (x->head_done ? x->head_off : in->raw);
 	r->method = h1_span(x->head.method_text, base);
 	r->target = h1_span(x->head.target, base);
 	if (!x->head_done)
@@ -122,9 +122,10 @@ write_line(struct exchange *x, uint64_t duration_us)
 	    .listener = x->from.front->name_span,
 	    .client = x->from.client_ip,
 	    .status = x->status,
-	    .bytes_in = record_bytes_in(x->from.conn) - x->bytes_in_before,
+	    .bytes_in = record_bytes_in(x->from.conn) - x->bytes_in_before +
+		(x->head_done ? 0 : x->head.pos),
 	    .bytes_out = x->from.conn->bytes_out - x->bytes_out_before,
-	    .body_out = x->download.bytes,
+	    .body_out = x->download.bytes + x->reply_bytes,
 	    .duration_ms = (uint32_t)(duration_us / 1000),
 	    .end = x->flow.end,
 	    .why = why_of(x),
@@ -153,7 +154,10 @@ record_request(struct exchange *x)
 	struct upstream *u =
 	    x->upstream != NULL ? x->upstream : w->snapshot->no_pool;
 
-	if (x->status == 0)
+	/* Committed, but nothing of it had left when the client did. */
+	if (x->status == 0 ||
+	    (x->flow.end == ACCESS_END_CLIENT_GONE &&
+		x->from.conn->bytes_out == x->bytes_out_before))
 		x->status = STATUS_CLIENT_GONE;
 	upstream_count(u, w->index, x->from.front, x->status);
 	histogram_add(&u->lanes[w->index].duration, duration_us);

@@ -114,7 +114,7 @@ put_head(struct textbuf *out, const struct reply *r, size_t length)
 	textbuf_lit(out, "\r\n\r\n");
 }
 
-void
+size_t
 reply_put(struct textbuf *out, const struct reply *r)
 {
 	char body[REPLY_BYTES / 2];
@@ -122,6 +122,8 @@ reply_put(struct textbuf *out, const struct reply *r)
 
 	put_text(&text, r);
 	put_head(out, r, text.len);
-	if (!r->head_only)
-		textbuf_put(out, textbuf_span(&text));
+	if (r->head_only)
+		return 0;
+	textbuf_put(out, textbuf_span(&text));
+	return text.len;
 }

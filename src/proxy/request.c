@@ -39,6 +39,12 @@ head_complete(struct exchange *x)
 	if (e != H1_OK)
 		return exchange_refused(x, e);
 	x->head_done = true;
+	/* The body gets all of the buffer that is left. */
+	if (x->framing.body != H1_BODY_NONE) {
+		buf_compact(in);
+		x->head_off = in->raw;
+		base = buf_raw(in);
+	}
 	in->raw += x->head.len;
 	in->base = in->start = in->mid = in->raw;
 	pump_init(
@@ -150,6 +156,24 @@ upload_ends(struct exchange *x, bool failed_to_send)
 	deadline_upload_ends(x);
 }
 
+bool
+request_awaits_continue(const struct exchange *x)
+{
+	return x->framing.expect_continue && !x->continued &&
+	    x->from.conn->in != NULL && x->upload.bytes == 0;
+}
+
+void
+request_discard(struct exchange *x)
+{
+	struct textbuf none = worker_scratch(x->from.w);
+
+	if (x->upload.discard && !x->upload.ended &&
+	    pump_run(&x->upload, x->from.conn, &x->attempt.back->conn, &none) ==
+		PUMP_YIELD)
+		conn_again(x->from.conn);
+}
+
 /* True: `in` has an event. */
 static bool
 upload_stopped(struct exchange *x, struct flow_input *in)
@@ -193,6 +217,11 @@ request_pump(struct exchange *x, struct textbuf *head, struct flow_input *in)
 		/* The backend may have answered before it closed: look for
 		 * that first, unless it never got a byte. */
 		upload_ends(x, true);
+		/* Its end may be in the socket and not reported yet. */
+		a->back->conn.readable = true;
+		/* The rest of the body is read and forgotten, so that a client
+		 * that reads only when it has sent all gets the answer. */
+		x->upload.discard = true;
 		if (attempt_sent_any(a) || x->flow.state != FLOW_AWAITING)
 			return false;
 		attempt_send_failed(a);
@@ -202,10 +231,10 @@ request_pump(struct exchange *x, struct textbuf *head, struct flow_input *in)
 		conn_again(x->from.conn);
 		return false;
 	default:
-		if (!x->upload.ended)
-			deadline_upload_begins(x);
-		else
+		if (x->upload.ended)
 			deadline_upload_ends(x);
+		else if (!request_awaits_continue(x))
+			deadline_upload_begins(x);
 		return upload_stopped(x, in);
 	}
 }

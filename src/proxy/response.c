@@ -28,6 +28,7 @@ pass_interim(struct exchange *x, struct flow_input *in)
 		    &head, &a->head, attempt_head_base(a), &a->framing, &how);
 		/* One that a slow client has no room for is left out. */
 		io = conn_write(x->from.conn, textbuf_span(&head));
+		x->continued = true;
 	}
 	attempt_interim_done(a);
 	*in = exchange_event(FLOW_EV_CLIENT_GONE);
@@ -51,6 +52,8 @@ response_read(struct exchange *x, struct flow_input *in)
 		case ATTEMPT_HEAD_INTERIM:
 			if (pass_interim(x, in))
 				return true;
+			if (!conn_out_empty(x->from.conn))
+				return false;
 			break;
 		case ATTEMPT_HEAD_FINAL:
 			*in = (struct flow_input){
@@ -166,7 +169,7 @@ response_reply(struct exchange *x, unsigned status, struct flow_input *in)
 	    !x->from.w->draining && x->flow.end != ACCESS_END_CLIENT_BAD;
 	x->status = status;
 	x->progress_ms = loop_now_ms(x->from.w->loop);
-	reply_put(&out,
+	x->reply_bytes = reply_put(&out,
 	    &(struct reply){.status = status,
 		.id = span_make(x->id, EXCHANGE_ID_BYTES),
 		.why = span_of(x->why),

@@ -24,8 +24,49 @@ worker_may_accept(void *arg)
 		   memory_order_relaxed) < w->shared->max_connections;
 }
 
+static void
+worker_on_pause(bool paused, void *arg)
+{
+	struct worker *w = arg;
+
+	if (atomic_exchange(&w->paused, paused) == paused)
+		return;
+	if (paused)
+		atomic_fetch_add(&w->shared->paused, 1);
+	else
+		atomic_fetch_sub(&w->shared->paused, 1);
+}
+
 static const struct acceptor_ops worker_acceptor_ops = {
-    .on_accept = worker_on_accept, .may_accept = worker_may_accept};
+    .on_accept = worker_on_accept,
+    .may_accept = worker_may_accept,
+    .on_pause = worker_on_pause};
+
+static void
+accept_again(struct worker *w)
+{
+	for (size_t i = 0; i < w->n_acceptors; i++)
+		acceptor_resume(w->acceptors[i]);
+}
+
+/* A connection has ended: those who stopped accepting try again. */
+static void
+tell_room(struct worker *w)
+{
+	struct worker_shared *s = w->shared;
+
+	if (atomic_load_explicit(&s->paused, memory_order_relaxed) == 0)
+		return;
+	for (uint32_t i = 0; i < s->workers; i++) {
+		struct worker *other = s->all[i];
+
+		if (!atomic_load(&other->paused) ||
+		    atomic_exchange(&other->room_sent, true))
+			continue;
+		other->room_mail.kind = WORKER_ACCEPT;
+		mailbox_post(other->mail, &other->room_mail);
+	}
+}
 
 static void
 worker_on_turn(void *arg)
@@ -40,6 +81,7 @@ static const struct loop_ops worker_loop_ops = {.on_turn = worker_on_turn};
 void
 worker_client_ended(struct worker *w)
 {
+	tell_room(w);
 	if (!w->draining || w->drained || w->n_clients > 0)
 		return;
 	w->drained = true;
@@ -61,8 +103,11 @@ drain(struct worker *w)
 
 	if (w->draining)
 		return;
-	w->draining = true;
+	/* Whoever the kernel has let in already is served. */
+	for (size_t i = 0; i < w->n_acceptors; i++)
+		acceptor_take_all(w->acceptors[i]);
 	stop_accepting(w);
+	w->draining = true;
 	for (link = w->clients.next; link != &w->clients; link = next) {
 		next = link->next;
 		client_drain(client_of(link));
@@ -88,10 +133,19 @@ worker_on_mail(struct mail *m, void *arg)
 {
 	struct worker *w = arg;
 
-	if (m->kind == WORKER_DRAIN)
+	switch (m->kind) {
+	case WORKER_DRAIN:
 		drain(w);
-	else
+		break;
+	case WORKER_STOP:
 		stop(w);
+		break;
+	default:
+		/* The flag goes first: room made from now on is told anew. */
+		atomic_store(&w->room_sent, false);
+		accept_again(w);
+		break;
+	}
 }
 
 void
@@ -183,8 +237,8 @@ free_exchanges(struct worker *w)
 	}
 }
 
-static void
-close_idle(struct worker *w)
+void
+worker_close_idle(struct worker *w)
 {
 	for (size_t p = 0; p < w->snapshot->n_pools; p++) {
 		const struct snapshot_pool *pool = &w->snapshot->pools[p];
@@ -200,7 +254,7 @@ worker_free(struct worker *w)
 	if (w == NULL)
 		return;
 	stop_accepting(w);
-	close_idle(w);
+	worker_close_idle(w);
 	mailbox_free(w->mail);
 	if (w->loop != NULL) {
 		loop_bury_all(w->loop);

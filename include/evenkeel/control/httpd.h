@@ -15,9 +15,10 @@
 #include "evenkeel/http/head.h"
 #include "evenkeel/net/loop.h"
 
-/* Connections at a time; one more is closed at once. */
+/* Connections at a time; for one more the oldest that is silent has to go. */
 #define HTTPD_CONNECTIONS 256
 /* A head, a body, an answer: each within this. */
+#define HTTPD_LINGER_MS  2000
 #define HTTPD_TIMEOUT_MS 10000
 /* An answer is not larger. */
 #define HTTPD_ANSWER_BYTES (256U << 20)

@@ -111,6 +111,10 @@ conn_recv(struct conn *c, void *p, size_t len, size_t *got) WARN_UNUSED;
  */
 enum conn_io conn_fill(struct conn *c) WARN_UNUSED;
 
+/* The same behind what lies there, moving nothing: what was decoded and sent
+ * can still be sent again. */
+enum conn_io conn_watch(struct conn *c) WARN_UNUSED;
+
 /* Gives c->in back when nothing lies in it, a kept head included. */
 void conn_release_in(struct conn *c);
 
@@ -133,6 +137,9 @@ bool conn_keep(struct conn *c, struct span bytes) WARN_UNUSED;
 
 /* Sends what waits in `out`: CONN_OK when nothing is left. */
 enum conn_io conn_flush(struct conn *c) WARN_UNUSED;
+
+/* Bytes the kernel has and the peer has not confirmed. */
+uint32_t conn_unsent(const struct conn *c);
 
 static inline bool
 conn_out_empty(const struct conn *c)

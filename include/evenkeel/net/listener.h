@@ -20,6 +20,8 @@
 #include "evenkeel/net/address.h"
 #include "evenkeel/net/loop.h"
 
+/* Connections the kernel holds for one socket (net.core.somaxconn caps it). */
+#define LISTENER_BACKLOG  4096
 #define LISTENER_RETRY_MS 200
 /* Connections accepted in one callback. */
 #define LISTENER_BATCH 32
@@ -40,6 +42,8 @@ struct acceptor_ops {
 	    int fd, const struct sockaddr *peer, void *listener, void *arg);
 	/* Whether one more connection is allowed now. */
 	bool (*may_accept)(void *arg);
+	/* Accepting has stopped for want of room, or goes on; may be NULL. */
+	void (*on_pause)(bool paused, void *arg);
 };
 
 struct acceptor; /* one listening socket of one worker */
@@ -47,6 +51,12 @@ struct acceptor; /* one listening socket of one worker */
 /* Takes `fd` over and starts accepting.  NULL: no memory; `fd` is closed. */
 struct acceptor *acceptor_create(struct loop *l, int fd,
     const struct acceptor_ops *ops, void *listener, void *arg) WARN_UNUSED;
+
+/* There may be room again: ends a pause at once. */
+void acceptor_resume(struct acceptor *a);
+
+/* Accepts those that wait now, LISTENER_BACKLOG at most. */
+void acceptor_take_all(struct acceptor *a);
 
 /* Stops accepting and closes the socket. */
 void acceptor_free(struct acceptor *a);

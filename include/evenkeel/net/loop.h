@@ -44,6 +44,7 @@ struct loop {
 	struct event *tick; /* pending while the wheel holds a timer */
 	bool tick_pending;
 	bool stopping;
+	uint64_t turn;   /* counts the rounds */
 	uint64_t now_us; /* 0: not asked for in this turn */
 	struct list ready;
 	struct list graveyard;

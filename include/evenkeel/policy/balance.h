@@ -5,7 +5,8 @@
  * backend per turn, so that a pick is one look at table[cursor % entries],
  * with two backends or 100,000.  A backend of weight w stands in the table w
  * times (after division by the common divisor), as evenly spaced as can be:
- * its k-th turn belongs at position (k + 1/2) / w of the round.
+ * its k-th turn belongs at position (k + (j + 1/2) / m) / w of the round, where
+ * it is the j-th of the m backends with that weight.
  *
  * Layer: policy.  Pure: memory is the caller's.
  *
@@ -22,6 +23,8 @@
  * number of backends when that is more: weights are scaled down to fit. */
 #define BALANCE_ENTRIES             65536U
 #define BALANCE_ENTRIES_PER_BACKEND 4U
+/* Turns that are told apart when equals share a round out. */
+#define BALANCE_CLASSES 257U
 
 /*
  * How often each of `n` backends stands in the table: `turns[i]` >= 1 is set

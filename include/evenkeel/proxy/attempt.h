@@ -37,6 +37,8 @@ struct attempt {
 	struct back *back; /* NULL: no attempt is under way */
 	struct backend *backend;
 	bool reused;
+	bool unasked;         /* bytes came that answer nothing */
+	uint64_t leased_turn; /* of the loop */
 	uint64_t start_us, connected_us, sent_us, head_us; /* 0: not yet */
 	uint64_t bytes_before_in, bytes_before_out;        /* of a reused one */
 	uint32_t interim_bytes;

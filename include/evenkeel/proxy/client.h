@@ -16,9 +16,12 @@
 #include "evenkeel/net/address.h"
 #include "evenkeel/net/conn.h"
 
-/* How long, and for how many bytes, a closing connection is read. */
-#define CLIENT_LINGER_MS    2000
-#define CLIENT_LINGER_BYTES (1U << 20)
+/* How long a closing connection is read after its answer has arrived, and how
+ * many bytes in one go. */
+#define CLIENT_LINGER_MS 2000
+/* The same while evenkeel stops. */
+#define CLIENT_LINGER_STOP_MS 300
+#define CLIENT_LINGER_BYTES   (1U << 20)
 
 struct worker;
 struct front;

@@ -8,11 +8,14 @@
  *	START       the request head   header_timeout, in total    CLIENT_SLOW
  *	CONNECTING  the backend        connect_timeout             FAILED
  *	AWAITING    more of the body   body_timeout, a gap         CLIENT_SLOW
+ *	AWAITING    client to take 1xx send_timeout, a gap         CLIENT_SLOW
  *	AWAITING    backend to read    response_timeout, a gap     FAILED
  *	AWAITING    the final head     response_timeout, in total  FAILED
  *	RELAYING    the backend        stream_timeout, a gap       STALLED
  *	RELAYING    the client         send_timeout, a gap         CLIENT_SLOW
  *	REPLYING    the client         send_timeout, a gap         CLIENT_SLOW
+ *
+ * (While a client waits for a 100 the backend is waited for, not the body.)
  *
  * and request_timeout over CONNECTING and AWAITING; its clock stands still
  * while the client is still sending its body.
@@ -23,6 +26,17 @@
 #define EVENKEEL_PROXY_DEADLINE_H
 
 #include "evenkeel/proxy/exchange.h"
+
+/* Whom it waits for, and how far they have come. */
+struct deadline_mark {
+	int who;
+	uint64_t bytes;
+};
+
+/* Taken before anything is done; then progress says whether a gap begins anew:
+ * only what the awaited side does counts, or that it is another's turn. */
+struct deadline_mark deadline_mark(const struct exchange *x);
+void deadline_progress(struct exchange *x, struct deadline_mark before);
 
 /* Arms the exchange's timer for whatever it waits for now. */
 void deadline_arm(struct exchange *x);

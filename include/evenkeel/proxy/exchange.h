@@ -29,6 +29,8 @@ struct worker;
 enum exchange_after {
 	EXCHANGE_KEEP,  /* another request may come */
 	EXCHANGE_CLOSE, /* close in order, so that the client reads the end */
+	EXCHANGE_CLOSE_AGREED, /* the same, and the client has asked for it and
+				  sent all it will send */
 	EXCHANGE_ABORT, /* the answer is incomplete: it must not look whole */
 	EXCHANGE_GONE   /* the client is gone */
 };
@@ -71,6 +73,7 @@ struct exchange {
 	/* the request */
 	uint32_t head_off;  /* in the client's buffer */
 	bool head_done;     /* parsed; `framing` holds */
+	bool continued;     /* a 1xx was passed on */
 	bool uploading;     /* body bytes are still to come from the client */
 	bool upload_over;   /* nothing more goes to the backend */
 	bool upload_failed; /* ...because it takes nothing more */
@@ -82,6 +85,7 @@ struct exchange {
 	/* the attempt and the answer */
 	struct attempt attempt;
 	struct pump download;
+	size_t reply_bytes;   /* of the body of an answer of our own */
 	unsigned status;      /* sent to the client; 0: none yet */
 	bool keep;            /* the client's connection goes on afterwards */
 	bool close_delimited; /* the client sees the end by the close */
@@ -119,6 +123,9 @@ void exchange_on_back(struct exchange *x);
  * record by exchange_drop. */
 bool exchange_begun(const struct exchange *x);
 void exchange_drop(struct exchange *x);
+
+/* evenkeel stops: a request whose head is not complete is not waited for. */
+void exchange_hurry(struct exchange *x);
 
 /* No time is left (shutdown). */
 void exchange_shut_down(struct exchange *x);

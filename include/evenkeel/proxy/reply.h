@@ -37,6 +37,7 @@ struct reply {
 	bool head_only; /* the request was HEAD */
 };
 
-void reply_put(struct textbuf *out, const struct reply *r);
+/* Appends the whole answer; returns the bytes of its body. */
+size_t reply_put(struct textbuf *out, const struct reply *r);
 
 #endif

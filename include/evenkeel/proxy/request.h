@@ -30,6 +30,12 @@ bool request_send(struct exchange *x, struct flow_input *in) WARN_UNUSED;
 bool request_pump(struct exchange *x, struct textbuf *scratch,
     struct flow_input *in) WARN_UNUSED;
 
+/* The client waits for a 100 from the backend before it sends its body. */
+bool request_awaits_continue(const struct exchange *x);
+
+/* Reads on in a body that nobody wants any more. */
+void request_discard(struct exchange *x);
+
 /* Safe to be sent twice: by its method (RFC 9110 9.2.2), or because the client
  * says so with an Idempotency-Key. */
 bool request_idempotent(const struct exchange *x);

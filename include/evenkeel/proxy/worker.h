@@ -33,6 +33,8 @@ struct worker_shared {
 	bool access_json;
 	uint64_t seed; /* of identifiers; different at each start */
 	_Atomic uint32_t connections;
+	_Atomic uint32_t paused; /* workers that do not accept */
+	struct worker **all; /* [workers]; complete before a thread starts */
 	/* A worker has no client left after worker_drain.  Its thread. */
 	void (*on_drained)(struct worker *w, void *arg);
 	void *arg;
@@ -46,7 +48,8 @@ struct worker_bind {
 enum worker_order {
 	WORKER_DRAIN, /* accept nothing, end idle clients, finish the others */
 	WORKER_STOP,  /* end everything now; worker_run returns */
-	WORKER_ORDERS
+	WORKER_ORDERS,
+	WORKER_ACCEPT = WORKER_ORDERS /* from another worker: there is room */
 };
 
 struct worker {
@@ -61,6 +64,9 @@ struct worker {
 	struct list clients; /* of struct client */
 	uint32_t n_clients;
 	bool draining, drained;
+	_Atomic bool paused;   /* does not accept: no room */
+	struct mail room_mail; /* from whoever made room */
+	_Atomic bool room_sent;
 	struct mail drained_mail; /* for whoever on_drained tells */
 	struct mail orders[WORKER_ORDERS];
 	bool given[WORKER_ORDERS]; /* the control thread's */
@@ -90,6 +96,9 @@ void worker_post(struct worker *w, enum worker_order order);
 
 /* One of its clients has ended (from client): it may be drained now. */
 void worker_client_ended(struct worker *w);
+
+/* Closes all its idle connections to backends. */
+void worker_close_idle(struct worker *w);
 
 /* An empty text buffer over the scratch; one user at a time. */
 static inline struct textbuf
