@@ -171,26 +171,6 @@ put_request_id(struct textbuf *out, struct span id)
 	textbuf_lit(out, "\r\n");
 }
 
-static void
-put_x_forwarded(
-    struct textbuf *out, const struct h1_forward_request *how, struct span host)
-{
-	if (how->client_ip.len > 0) {
-		textbuf_lit(out, "X-Forwarded-For: ");
-		textbuf_put(out, how->client_ip);
-		textbuf_lit(out, "\r\n");
-	}
-	if (how->https)
-		textbuf_lit(out, "X-Forwarded-Proto: https\r\n");
-	else
-		textbuf_lit(out, "X-Forwarded-Proto: http\r\n");
-	if (host.len > 0) {
-		textbuf_lit(out, "X-Forwarded-Host: ");
-		textbuf_put(out, host);
-		textbuf_lit(out, "\r\n");
-	}
-}
-
 void
 h1_forward_request(struct textbuf *out, const struct h1_head *h,
     const char *base, const struct h1_framing *f,
@@ -212,8 +192,7 @@ h1_forward_request(struct textbuf *out, const struct h1_head *h,
 	}
 	/* RFC 9110 7.6.3: appended, as a field of its own. */
 	textbuf_lit(out, "Via: 1.1 evenkeel\r\n");
-	if (how->x_forwarded)
-		put_x_forwarded(out, how, h1_span(f->host, base));
+	forwarded_put(out, &how->forwarded, h, base, h1_span(f->host, base));
 	put_request_id(out, how->request_id);
 	if (how->expect_continue)
 		textbuf_lit(out, "Expect: 100-continue\r\n");

@@ -109,9 +109,11 @@ put_request_head(struct exchange *x, struct textbuf *out)
 {
 	const struct cfg_listener *cfg = x->listener->cfg;
 	const struct h1_forward_request how = {
-	    .client_ip = x->from.client_ip,
-	    .x_forwarded = cfg->forwarded == CFG_FORWARDED_X,
-	    .https = x->from.front->https,
+	    .forwarded = {.mode = cfg->forwarded == CFG_FORWARDED_X
+		    ? FORWARDED_X
+		    : FORWARDED_OFF,
+		.https = x->from.front->https,
+		.client_ip = x->from.client_ip},
 	    .request_id = cfg->request_id == CFG_REQUEST_ID_OFF
 		? SPAN_NONE
 		: span_make(x->id, EXCHANGE_ID_BYTES),

@@ -1,7 +1,7 @@
 /*
  * Forwarding: what goes out is read by our own strict parser as what came in,
  * with the fields that must be there and without those that must not; sent on
- * once more, it gains a Via and nothing else.
+ * once more, it gains a Via and nothing else, unless the peer is trusted.
  */
 #include "fuzz_input.h"
 
@@ -13,6 +13,8 @@
 #define TRAILER     8U
 #define HEAD        16U
 #define CONTINUE    32U
+#define TRUSTED     64U
+#define RFC7239     128U
 #define MAX_FIELDS  64
 #define OUT_BYTES   (2 * FUZZ_TEXT_BYTES)
 #define MORE_FIELDS 8
@@ -72,17 +74,32 @@ static struct h1_forward_request
 request_options(unsigned flags)
 {
 	return (struct h1_forward_request){
-	    .client_ip = SPAN("10.1.2.3"),
-	    .x_forwarded = true,
-	    .https = (flags & HTTPS) != 0,
+	    .forwarded = {.mode =
+			      flags & RFC7239 ? FORWARDED_BOTH : FORWARDED_X,
+		.trusted = (flags & TRUSTED) != 0,
+		.https = (flags & HTTPS) != 0,
+		.client_ip = SPAN("10.1.2.3")},
 	    .request_id = flags & REQUEST_ID ? SPAN("0123456789") : SPAN_NONE,
 	    .expect_continue = (flags & CONTINUE) != 0,
 	};
 }
 
+/* Whatever came, the next hop finds our peer as the last one. */
 static void
-check_request(
-    const struct message *a, const char *text, const struct message *b)
+check_next_hop(
+    const struct message *b, const char *text, enum forwarded_mode mode)
+{
+	const struct cidr us = {.base = {IP_V4, {10, 9, 9, 9}}, .bits = 32};
+	const struct ip peer = {IP_V4, {10, 1, 2, 3}};
+	const struct forwarded_walk w = {mode, us.base, &us, 1};
+	struct ip found = forwarded_client(&b->h, text, &w);
+
+	CHECK(ip_equal(&found, &peer));
+}
+
+static void
+check_request(const struct message *a, const char *text,
+    const struct message *b, const struct h1_forward_request *how)
 {
 	struct span out = textbuf_span(&a->out);
 	struct span path = h1_span(a->f.path, text);
@@ -99,8 +116,13 @@ check_request(
 	CHECK(a->f.body == b->f.body && a->f.length == b->f.length);
 	CHECK(b->f.keep_alive && !b->f.nominates);
 	CHECK(count(b, H1_FIELD_CONNECTION) == 0);
-	CHECK(count(b, H1_FIELD_FORWARDED) == 0);
-	CHECK(count(b, H1_FIELD_X_FORWARDED) == 3);
+	CHECK(count(b, H1_FIELD_FORWARDED) ==
+	    (how->forwarded.mode == FORWARDED_BOTH));
+	CHECK(count(b, H1_FIELD_X_FORWARDED) == 3 || how->forwarded.trusted);
+	CHECK(count(b, H1_FIELD_X_FORWARDED) >= 3);
+	check_next_hop(b, out.ptr, FORWARDED_X);
+	if (how->forwarded.mode == FORWARDED_BOTH)
+		check_next_hop(b, out.ptr, FORWARDED_RFC7239);
 	CHECK(count(b, H1_FIELD_HOST) == 1);
 	CHECK(count(b, H1_FIELD_VIA) >= 1);
 }
@@ -118,16 +140,17 @@ fuzz_request(const struct fuzz_input *in)
 	h1_forward_request(&a.out, &a.h, in->text.ptr, &a.f, &how);
 	out = textbuf_span(&a.out);
 	CHECK(!a.out.full);
-	CHECK(out.len <= a.h.len + how.client_ip.len + how.request_id.len +
-		H1_FORWARD_EXTRA_BYTES);
+	CHECK(out.len <= a.h.len + how.forwarded.client_ip.len +
+		how.request_id.len + H1_FORWARD_EXTRA_BYTES);
 	/* HTTP/1.0 without Host goes out with an empty one. */
 	if (a.f.host.len == 0)
 		return;
 	CHECK(parse(&b, H1_REQUEST, H1_METHOD_GET, out));
-	check_request(&a, in->text.ptr, &b);
+	check_request(&a, in->text.ptr, &b, &how);
 	h1_forward_request(&b.out, &b.h, out.ptr, &b.f, &how);
 	CHECK(parse(&c, H1_REQUEST, H1_METHOD_GET, textbuf_span(&b.out)));
-	CHECK(b.out.len == out.len + strlen("Via: 1.1 evenkeel\r\n"));
+	CHECK(b.out.len == out.len + strlen("Via: 1.1 evenkeel\r\n") ||
+	    how.forwarded.trusted);
 }
 
 static void

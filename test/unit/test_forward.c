@@ -197,8 +197,7 @@ test_request_options(void **state)
 				 "Expect: 100-continue\r\n"
 				 "Content-Length: 5\r\n\r\n";
 	struct h1_forward_request how = {
-	    .client_ip = SPAN("10.0.0.9"),
-	    .x_forwarded = true,
+	    .forwarded = {.mode = FORWARDED_X, .client_ip = SPAN("10.0.0.9")},
 	    .request_id = SPAN("id-1"),
 	    .expect_continue = true,
 	};
@@ -209,10 +208,40 @@ test_request_options(void **state)
 	    "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\n"
 	    "X-Forwarded-Host: h:1\r\nX-Request-Id: id-1\r\n"
 	    "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-	how = (struct h1_forward_request){.x_forwarded = true, .https = true};
+	how = (struct h1_forward_request){
+	    .forwarded = {.mode = FORWARDED_X, .https = true}};
 	check_request("GET / HTTP/1.0\r\n\r\n", &how,
 	    "GET / HTTP/1.1\r\nHost: \r\n" VIA
 	    "X-Forwarded-Proto: https\r\n\r\n");
+}
+
+/* What came in these fields goes out through http/forwarded alone, once. */
+static void
+test_request_forwarded(void **state)
+{
+	static const char in[] =
+	    GET "A: b\r\nX-Forwarded-For: 1.1.1.1\r\nForwarded: for=2.2.2.2"
+		"\r\nX-Forwarded-Proto: https\r\nConnection: Forwarded\r\n"
+		"X-Request-Id: x\r\n\r\n";
+	struct h1_forward_request how = {
+	    .forwarded = {.mode = FORWARDED_BOTH,
+		.trusted = true,
+		.client_ip = SPAN("10.0.0.9")},
+	    .request_id = SPAN("x"),
+	};
+
+	(void)state;
+	check_request(in, &how,
+	    GET "A: b\r\n" VIA "X-Forwarded-For: 1.1.1.1, 10.0.0.9\r\n"
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n"
+		"Forwarded: for=2.2.2.2, for=10.0.0.9;proto=http;host=h\r\n"
+		"X-Request-Id: x\r\n\r\n");
+	how.forwarded.trusted = false;
+	check_request(in, &how,
+	    GET "A: b\r\n" VIA "X-Forwarded-For: 10.0.0.9\r\n"
+		"X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n"
+		"Forwarded: for=10.0.0.9;proto=http;host=h\r\n"
+		"X-Request-Id: x\r\n\r\n");
 }
 
 /* ---- responses ---- */
@@ -310,8 +339,8 @@ test_room(void **state)
 {
 	static const char in[] = "POST / HTTP/1.1\r\nHost: h\r\nA:  b\r\n"
 				 "Content-Length: 5\r\n\r\n";
-	struct h1_forward_request how = {.client_ip = SPAN("::1"),
-	    .x_forwarded = true,
+	struct h1_forward_request how = {
+	    .forwarded = {.mode = FORWARDED_X, .client_ip = SPAN("::1")},
 	    .request_id = SPAN("x")};
 	static struct message m;
 	size_t need;
@@ -338,10 +367,15 @@ static void
 test_extra_bytes(void **state)
 {
 	static struct message m;
-	static char in[1024];
-	struct h1_forward_request how = {.client_ip = SPAN("1:2:3:4:5:6:7:8"),
-	    .x_forwarded = true,
-	    .https = true,
+	static char in[2048];
+	static const char more[] =
+	    ":65535\r\nContent-Length:1\r\nX-Forwarded-For:1\r\n"
+	    "X-Forwarded-For:1\r\nX-Forwarded-:1\r\nX-Forwarded-A:1\r\n"
+	    "Forwarded:a=b\r\nForwarded:a=b\r\n\r\n";
+	struct h1_forward_request how = {
+	    .forwarded = {.mode = FORWARDED_BOTH,
+		.https = true,
+		.client_ip = SPAN("1111:2222:3333:4444:5555:6666:7777:8888")},
 	    .expect_continue = true,
 	    .request_id = SPAN("0123456789abcdef")};
 	size_t n;
@@ -350,11 +384,16 @@ test_extra_bytes(void **state)
 	n = (size_t)sprintf(in, "GET / HTTP/1.1\r\nHost: ");
 	memset(in + n, 'h', H1_HOST_NAME_BYTES);
 	n += H1_HOST_NAME_BYTES;
-	n += (size_t)sprintf(in + n, ":65535\r\nContent-Length:1\r\n\r\n");
-	assert_true(read_request(&m, in, n));
-	h1_forward_request(&m.text, &m.h, in, &m.f, &how);
-	assert_true(m.text.len <= m.h.len + how.client_ip.len +
-		how.request_id.len + H1_FORWARD_EXTRA_BYTES);
+	memcpy(in + n, more, sizeof(more));
+	n += sizeof(more) - 1;
+	for (int trusted = 0; trusted < 2; trusted++) {
+		how.forwarded.trusted = trusted;
+		assert_true(read_request(&m, in, n));
+		h1_forward_request(&m.text, &m.h, in, &m.f, &how);
+		assert_true(m.text.len <= m.h.len +
+			how.forwarded.client_ip.len + how.request_id.len +
+			H1_FORWARD_EXTRA_BYTES);
+	}
 }
 
 /* ---- trailers ---- */
@@ -392,7 +431,7 @@ test_samples_read_back(void **state)
 {
 	static struct message m, again;
 	struct h1_forward_request how = {
-	    .client_ip = SPAN("10.0.0.9"), .x_forwarded = true};
+	    .forwarded = {.mode = FORWARDED_X, .client_ip = SPAN("10.0.0.9")}};
 
 	(void)state;
 	for (size_t i = 0; i < H1_REQUESTS; i++) {
@@ -425,6 +464,7 @@ main(void)
 	    cmocka_unit_test(test_request_lines),
 	    cmocka_unit_test(test_request_fields),
 	    cmocka_unit_test(test_request_options),
+	    cmocka_unit_test(test_request_forwarded),
 	    cmocka_unit_test(test_responses),
 	    cmocka_unit_test(test_response_options),
 	    cmocka_unit_test(test_room),

@@ -15,19 +15,18 @@
 #define EVENKEEL_HTTP_FORWARD_H
 
 #include "evenkeel/base/textbuf.h"
+#include "evenkeel/http/forwarded.h"
 #include "evenkeel/http/framing.h"
 
 /* Bytes that a forwarded head needs at most beyond the head it is made from
- * and the spans given in the options. */
-#define H1_FORWARD_EXTRA_BYTES 512
+ * and the spans given in the options: Host is written up to twice more. */
+#define H1_FORWARD_EXTRA_BYTES 1024
 
 struct h1_forward_request {
-	struct span client_ip;    /* for X-Forwarded-For; empty: none known */
-	bool x_forwarded;         /* set X-Forwarded-For, -Proto and -Host;
-				     either way, those that came are dropped */
-	bool https;               /* X-Forwarded-Proto: https, else http */
-	struct span request_id;   /* X-Request-Id; empty: none sent */
-	bool expect_continue;     /* pass `Expect: 100-continue` on */
+	struct forwarded forwarded; /* what is said about the client; of
+				       what came only this is sent on */
+	struct span request_id;     /* X-Request-Id; empty: none sent */
+	bool expect_continue;       /* pass `Expect: 100-continue` on */
 	struct span default_host; /* for a request without one (HTTP/1.0): many
 				     servers refuse an empty Host */
 };
