@@ -34,6 +34,7 @@
 #define MS       UINT64_C(1000000)
 #define NEVER    UINT64_MAX
 #define GRACE_MS 3000 /* for what is under way at the end */
+#define HOLD_MS  5000
 
 struct conn {
 	int fd;
@@ -247,6 +248,16 @@ report(void)
 	    latency_percentile_us(0.999));
 }
 
+static void
+wait_progress(void)
+{
+	uint64_t before = done;
+
+	wait_events(now() + HOLD_MS * MS);
+	if (done + errors == before)
+		fail("no answer on a connection to be held");
+}
+
 /* One request on each, in groups, then nothing until the input ends. */
 static void
 hold(void)
@@ -258,7 +269,7 @@ hold(void)
 		ask(&conns[i], now());
 		while (i + 1 - done > 31 ||
 		    (i + 1 == opt.connections && done <= i))
-			wait_events(now() + 1000 * MS);
+			wait_progress();
 	}
 	puts("idle");
 	fflush(stdout);

@@ -47,10 +47,10 @@ class Row:
 class Bench:
     """What the rows share: how long, the backend, figures needed twice."""
 
-    def __init__(self, quick):
+    def __init__(self, quick, rounds):
         self.quick = quick
         self.seconds = 1 if quick else 2
-        self.rounds = 1 if quick else 5
+        self.rounds = 1 if quick else rounds
         self.counted = 1000 if quick else 4000
         self.backend = None
         self.raw = {}        # everything measured, for the JSON file
@@ -70,7 +70,7 @@ class Bench:
     def noise(self, measure, keys, **options):
         """A/A: evenkeel against evenkeel."""
         with self.proxies(("evenkeel", "a", options), ("evenkeel", "b", options)) as two:
-            halves = load.rounds(two, measure, 1 if self.quick else 3)
+            halves = load.rounds(two, measure, 1 if self.quick else 2)
         self.raw.setdefault("A/A", []).append(halves)
         return load.noise(halves, "a", "b", keys)
 
@@ -81,7 +81,7 @@ class Bench:
                 return load.saturate(s, self.seconds)
             noise = self.noise(measure, ["rps"])
             with self.proxies(*plain("evenkeel", "nginx", "haproxy", "floor")) as all_:
-                halves = load.rounds(all_, measure, max(1, self.rounds - 2))
+                halves = load.rounds(all_, measure, max(1, self.rounds // 2))
             self.raw["saturation"] = halves
             self._saturation = halves, noise
         return self._saturation
@@ -211,7 +211,7 @@ def read_slowly(server, size):
             if (got + n) // (16 * MB) != got // (16 * MB):
                 peak = max(peak, server.memory())
             got += n
-            time.sleep(n / (250 * MB))
+            time.sleep(n / (400 * MB))
     return peak
 
 
@@ -245,7 +245,7 @@ def body_cpu(b):
     for path, text, limited, n in (("/bytes", "CPU per GB of body", limits, len(wanted)),
                                    ("/chunked", "CPU per GB of chunked body", {}, 4)):
         with b.proxies(*wanted[:n]) as all_:
-            halves = load.rounds(all_, measure(f"{path}/{16 * MB}"), max(1, b.rounds - 2))
+            halves = load.rounds(all_, measure(f"{path}/{16 * MB}"), max(1, b.rounds // 2))
         b.raw[text] = halves
         for _, other, _ in wanted[1:n]:
             yield compared(text, "ms", halves, "cpu_ms_gb", other, noise,
@@ -261,7 +261,7 @@ def workers(b):
     def measure(s):
         return load.saturate(s, b.seconds, threads=min(2, len(CORES)), cores=CORES)
     with b.proxies(*wanted) as all_:
-        halves = load.rounds(all_, measure, max(1, b.rounds - 2))
+        halves = load.rounds(all_, measure, max(1, b.rounds // 2))
     b.raw["workers"] = halves
     ours = load.ratio(halves, "evenkeel 2", "evenkeel 1", "rps")
     theirs = load.ratio(halves, "haproxy 2", "haproxy 1", "rps")

@@ -14,6 +14,7 @@ def arguments(groups):
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--quick", action="store_true",
                         help="a smoke run: seconds, not minutes; figures mean little")
+    parser.add_argument("--rounds", type=int, default=5, help="more: less noise (default 5)")
     parser.add_argument("groups", nargs="*", metavar="GROUP",
                         help="what to measure: " + ", ".join(groups) +
                         "; without any, everything, and docs/benchmarks.md is written")
@@ -50,7 +51,7 @@ def main():
     given = arguments(list(table.GROUPS))
     servers.compile_tools()
     about = report.surroundings()
-    bench = table.Bench(given.quick)
+    bench = table.Bench(given.quick, given.rounds)
     bench.backend = servers.start_backend()
     try:
         rows, failed = measure(bench, given.groups or list(table.GROUPS), report.show)
