@@ -2,8 +2,13 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "evenkeel/net/clock.h"
+
+/* What an event base opens at most. */
+#define LOOP_FILES 4
 
 static void
 loop_on_tick(evutil_socket_t fd, short what, void *arg)
@@ -30,12 +35,28 @@ loop_tick_start(struct loop *l)
 		l->tick_pending = true;
 }
 
+/* libevent ends the process when it finds no descriptors for its own use (an
+ * epoll and a pair of sockets): find out before. */
+static bool
+files_left(void)
+{
+	int fds[LOOP_FILES], n = 0;
+
+	while (n < LOOP_FILES && (fds[n] = eventfd(0, EFD_CLOEXEC)) >= 0)
+		n++;
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+	return n == LOOP_FILES;
+}
+
 static struct event_base *
 make_base(void)
 {
-	struct event_config *config = event_config_new();
+	struct event_config *config = NULL;
 	struct event_base *base = NULL;
 
+	if (files_left())
+		config = event_config_new();
 	if (config == NULL)
 		return NULL;
 	/* One thread, edge-triggered epoll, EV_CLOSED for half-closes. */

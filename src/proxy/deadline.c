@@ -110,7 +110,9 @@ limit_of(const struct exchange *x)
 {
 	switch (x->flow.state) {
 	case FLOW_START:
-		return x->head_deadline_ms;
+		return x->head_deadline_ms != 0
+		    ? x->head_deadline_ms
+		    : x->progress_ms + x->listener->cfg->idle_timeout_ms;
 	case FLOW_CONNECTING:
 	case FLOW_AWAITING:
 		return num_min_u64(attempt_deadline(x), request_deadline(x));

@@ -352,13 +352,13 @@ exchange_on_timer(struct wheel_timer *t, uint64_t now_ms)
 	struct flow_input in;
 
 	CHECK(exchange_ok(x));
-	if (x->flow.state == FLOW_START && !exchange_begun(x) &&
-	    now_ms >= x->head_deadline_ms) {
+	if (!deadline_expired(x, now_ms, &in))
+		return;
+	/* Empty lines and no request: the connection was idle. */
+	if (x->flow.state == FLOW_START && !exchange_begun(x)) {
 		exchange_drop(x);
 		return;
 	}
-	if (!deadline_expired(x, now_ms, &in))
-		return;
 	feed(x, in);
 	if (x->flow.state != FLOW_DONE)
 		deadline_arm(x);
@@ -454,8 +454,7 @@ exchange_create(const struct exchange_from *from)
 	make_id(x);
 	x->start_us = loop_now_us(w->loop);
 	x->progress_ms = x->start_us / 1000;
-	x->head_deadline_ms =
-	    x->progress_ms + x->listener->cfg->header_timeout_ms;
+	x->head_deadline_ms = 0;
 	x->bytes_in_before = record_bytes_in(from->conn);
 	x->bytes_out_before = from->conn->bytes_out;
 	counter_add(&w->stats.requests, 1);

@@ -37,7 +37,7 @@ pump_rewind(struct pump *p, struct conn *source)
 	CHECK(pump_can_rewind(p, source));
 	if (source->in != NULL)
 		source->in->start = source->in->base;
-	p->closed = false;
+	p->closed = p->discard = false;
 }
 
 void

@@ -81,6 +81,9 @@ request_read_head(struct exchange *x, struct flow_input *in)
 		if (c->in != NULL && buf_raw_len(c->in) > x->head.pos)
 			result = h1_head_parse(
 			    &x->head, buf_raw(c->in), buf_raw_len(c->in));
+		if (x->head_deadline_ms == 0 && exchange_begun(x))
+			x->head_deadline_ms = loop_now_ms(x->from.w->loop) +
+			    x->listener->cfg->header_timeout_ms;
 		if (result == H1_DONE) {
 			*in = head_complete(x);
 			return true;

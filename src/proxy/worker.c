@@ -8,6 +8,8 @@
 /* Room of the scratch beyond two heads: what is added to one, and data that
  * is copied behind it. */
 #define SCRATCH_EXTRA_BYTES 16384
+/* Between two warnings that accepting has stopped. */
+#define TELL_PAUSE_MS 10000
 
 static void
 worker_on_accept(int fd, const struct sockaddr *peer, void *listener, void *arg)
@@ -31,10 +33,20 @@ worker_on_pause(bool paused, void *arg)
 
 	if (atomic_exchange(&w->paused, paused) == paused)
 		return;
-	if (paused)
-		atomic_fetch_add(&w->shared->paused, 1);
-	else
+	if (!paused) {
 		atomic_fetch_sub(&w->shared->paused, 1);
+		return;
+	}
+	atomic_fetch_add(&w->shared->paused, 1);
+	/* Told now and then: at the limit this happens all the time. */
+	if (w->told_pause_ms != 0 &&
+	    loop_now_ms(w->loop) - w->told_pause_ms < TELL_PAUSE_MS)
+		return;
+	w->told_pause_ms = loop_now_ms(w->loop);
+	log_message(w->log, LOG_LEVEL_WARN,
+	    "no more connections are accepted for now: %u are open, "
+	    "max_connections is %u",
+	    atomic_load(&w->shared->connections), w->shared->max_connections);
 }
 
 static const struct acceptor_ops worker_acceptor_ops = {

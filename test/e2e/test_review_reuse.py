@@ -5,7 +5,7 @@ import pytest
 
 from harness import Gate, ini
 from harness.backend import answer
-from harness.freeze import arrived, standing_still
+from harness.freeze import arrived, reset_arrived, standing_still
 
 
 def test_bytes_that_came_before_the_request_reach_nobody(lb, backend, client):
@@ -139,3 +139,31 @@ def test_idle_backend_connections_give_way(evenkeel, backend, client, tool):
         assert [c.response().status for c in clients] == [200] * count, i
         for c in clients:
             c.close()
+
+
+@pytest.mark.parametrize("method, body", [("GET", None), ("PUT", b"y"), ("POST", b"y")])
+def test_nothing_is_sent_where_a_reset_hides_behind_the_answer(lb, backend, client, method, body):
+    """Answer and reset come as one event: the connection is not idle, it is gone."""
+    gate = Gate()
+
+    def script(conn):
+        conn.request()
+        if conn is not conn.backend.conns[0]:
+            conn.answer(b"2")
+            conn.closed()
+        gate.wait()
+        conn.answer(b"1")
+        arrived(conn.sock)
+        conn.reset()
+    b = backend(script)
+    proxy = lb([b])
+    c = client(proxy).request("POST", body=b"x")
+    b.wait_requests(1)
+    port = b.conns[0].sock.getpeername()[1]
+    with standing_still(proxy):
+        gate.open()
+        b.conns[0].ended.wait(10)
+        reset_arrived(port, b.port)
+    assert c.response().body == b"1"
+    r = c.ask(method, body=body)
+    assert r.status == 200 and r.body == b"2"

@@ -1,6 +1,7 @@
 """Found by a reviewer: what the other side does kept a gap from being one."""
 import time
 
+from harness import until
 from harness.backend import answer
 
 DRIPS = 60  # twenty times the gap that is allowed
@@ -105,3 +106,14 @@ def test_client_that_got_its_100_owes_the_body(lb, backend, client):
     proxy = lb([backend(script)], listener="body_timeout = 300ms\n")
     assert client(proxy).send(EXPECT).response().status == 408
     assert proxy.access(1)[0]["end"] == "client_slow"
+
+
+def test_empty_line_behind_a_request_is_no_request(lb, backend, client):
+    """The connection stays idle, under idle_timeout; the next request has its full time."""
+    proxy = lb([backend()], listener="header_timeout = 300ms\nidle_timeout = 20s\n")
+    c = client(proxy)
+    assert c.ask("POST", body=b"x").status == 200
+    c.send(b"\r\n")
+    start = time.monotonic()
+    until(lambda: time.monotonic() - start > 0.6, "longer than header_timeout")
+    assert c.ask().status == 200

@@ -5,6 +5,7 @@
  * waits for; nothing else has a timer.
  *
  *	state       waits for          limit                       event
+ *	START       a request          idle_timeout                (no record)
  *	START       the request head   header_timeout, in total    CLIENT_SLOW
  *	CONNECTING  the backend        connect_timeout             FAILED
  *	AWAITING    more of the body   body_timeout, a gap         CLIENT_SLOW

@@ -94,7 +94,8 @@ struct exchange {
 
 	/* time, monotonic */
 	uint64_t start_us;
-	uint64_t head_deadline_ms, request_deadline_ms;
+	uint64_t head_deadline_ms,
+	    request_deadline_ms;  /* 0: no byte of a head */
 	uint64_t upload_since_ms; /* when the clock of request_timeout stopped
 				   */
 	uint64_t progress_ms;     /* the last byte of a body moved */

@@ -64,8 +64,9 @@ struct worker {
 	struct list clients; /* of struct client */
 	uint32_t n_clients;
 	bool draining, drained;
-	_Atomic bool paused;   /* does not accept: no room */
-	struct mail room_mail; /* from whoever made room */
+	uint64_t told_pause_ms; /* when the log was told last; 0: never */
+	_Atomic bool paused;    /* does not accept: no room */
+	struct mail room_mail;  /* from whoever made room */
 	_Atomic bool room_sent;
 	struct mail drained_mail; /* for whoever on_drained tells */
 	struct mail orders[WORKER_ORDERS];
