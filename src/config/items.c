@@ -70,7 +70,7 @@ bad_backend_option(struct span token, struct textbuf *why)
 
 	token.len = span_find(token, '=');
 	nearest_init(&near, token);
-	nearest_offer_words(&near, "weight|name");
+	nearest_offer_words(&near, "weight|name|max|backup");
 	textbuf_lit(why, "unknown option ");
 	cfg_put_quoted(why, token);
 	if (near.best.ptr != NULL) {
@@ -88,43 +88,73 @@ is_backend_name(struct span name)
 	return value_is_name(name) && name.len <= CFG_NAME_MAX;
 }
 
+/* A number of an option that stands once; VALUE_OK, or why not. */
+static enum value_outcome
+take_number(struct span token, uint32_t max, uint32_t *number,
+    struct textbuf *why, const char *twice, const char *range)
+{
+	uint64_t value;
+
+	if (*number > 0)
+		return bad(why, twice);
+	if (!num_parse_u64(token, max, &value) || value == 0)
+		return bad(why, range);
+	*number = (uint32_t)value;
+	return VALUE_OK;
+}
+
+static enum value_outcome
+take_name(struct arena *a, struct span token, struct cfg_backend *backend,
+    struct textbuf *why)
+{
+	if (backend->name != NULL)
+		return bad(why, "name= is there twice");
+	if (!is_backend_name(token))
+		return bad(why, "a name is up to 48 letters, digits, _ . -");
+	backend->name = arena_text(a, token);
+	return backend->name == NULL ? VALUE_NO_MEMORY : VALUE_OK;
+}
+
+static enum value_outcome
+parse_backend_option(struct arena *a, struct span token,
+    struct cfg_backend *backend, struct textbuf *why)
+{
+	struct span whole = token;
+
+	if (take_option(&token, SPAN("weight=")))
+		return take_number(token, CFG_WEIGHT_MAX, &backend->weight, why,
+		    "weight= is there twice",
+		    "the weight is not a number from 1 to 256");
+	if (take_option(&token, SPAN("max=")))
+		return take_number(token, CFG_MAX_MAX, &backend->max, why,
+		    "max= is there twice",
+		    "max is not a number from 1 to 1000000");
+	if (take_option(&token, SPAN("name=")))
+		return take_name(a, token, backend, why);
+	if (!span_equal(token, SPAN("backup")))
+		return bad_backend_option(whole, why);
+	if (backend->backup)
+		return bad(why, "backup is there twice");
+	backend->backup = true;
+	return VALUE_OK;
+}
+
 static enum value_outcome
 parse_backend(struct arena *a, struct span text, struct cfg_backend *backend,
     struct textbuf *why)
 {
 	enum value_outcome outcome;
 	struct span token;
-	uint64_t weight = 0;
 
 	if (!next_token(&text, &token))
 		return bad(why, "the address is missing");
 	outcome = address_parse_backend(a, token, &backend->addr, why);
-	while (outcome == VALUE_OK && next_token(&text, &token)) {
-		if (take_option(&token, SPAN("weight="))) {
-			if (weight > 0)
-				return bad(why, "weight= is there twice");
-			if (!num_parse_u64(token, CFG_WEIGHT_MAX, &weight) ||
-			    weight == 0)
-				return bad(why,
-				    "the weight is not a number "
-				    "from 1 to 256");
-		} else if (take_option(&token, SPAN("name="))) {
-			if (backend->name != NULL)
-				return bad(why, "name= is there twice");
-			if (!is_backend_name(token))
-				return bad(why,
-				    "a name is up to 48 letters, "
-				    "digits, _ . -");
-			backend->name = arena_text(a, token);
-			if (backend->name == NULL)
-				return VALUE_NO_MEMORY;
-		} else {
-			return bad_backend_option(token, why);
-		}
-	}
+	while (outcome == VALUE_OK && next_token(&text, &token))
+		outcome = parse_backend_option(a, token, backend, why);
 	if (backend->name == NULL)
 		backend->name = backend->addr.text;
-	backend->weight = weight > 0 ? (uint32_t)weight : 1;
+	if (backend->weight == 0)
+		backend->weight = 1;
 	return outcome;
 }
 

@@ -162,16 +162,41 @@ const struct option option_table[] = {
     {POOL(backends), .offset_count = offsetof(struct cfg_pool, n_backends),
 	.name = "backend", .type = OPTION_BACKENDS, .repeats = true,
 	.required = true, .reloadable = true,
-	.allowed = "host:port, [v6]:port or unix:/path, then weight=1..256 "
-		   "and name=X",
+	.allowed = "host:port, [v6]:port or unix:/path, then weight=1..256, "
+		   "max=N, backup and name=X",
 	.help = "A server that can answer any request of the pool. One of "
 		"weight 3 gets three times the requests of one of weight 1 "
-		"(the default); its name in logs and metrics is its address "
+		"(the default); `max=` limits its requests in flight; a "
+		"`backup` is used only when no other is usable; its name in "
+		"logs and metrics is its address "
 		"unless `name=` gives another."},
     {POOL(balance), .name = "balance", .type = OPTION_ENUM,
-	.words = "round_robin", .preset = "round_robin", .reloadable = true,
+	.words = "round_robin|least_connections|random_two|hash",
+	.preset = "round_robin", .reloadable = true,
 	.help = "Who is next: round_robin takes the backends in turn, by "
-		"their weights."},
+		"their weights; least_connections the one with the fewest "
+		"requests in flight for its weight; random_two the better of "
+		"two drawn at random; hash the one that `hash_on` leads to, "
+		"the same for the same key while the backends stay the "
+		"same."},
+    {POOL(hash_on), .name = "hash_on", .type = OPTION_HASH_ON,
+	.preset = "client_ip", .reloadable = true,
+	.allowed = "client_ip, path, header:NAME or cookie:NAME",
+	.help = "What `balance = hash` looks at. When one of B backends "
+		"leaves, about one in B keys moves to others."},
+    {POOL(queue_timeout_ms), .name = "queue_timeout", WAIT, .preset = "1s",
+	.help = "How long a request waits for a backend when none is usable; "
+		"then the answer is 503."},
+    {POOL(queue_size), .name = "queue_size", .type = OPTION_COUNT, .min = 0,
+	.max = CONNS_MAX, .preset = "1000", .reloadable = true,
+	.help = "Requests of the pool that may wait, over all workers; one "
+		"more gets 503. The oldest goes first."},
+    {POOL(host_header), .name = "host_header", .type = OPTION_HOST,
+	.words = "keep|backend", .preset = "keep", .reloadable = true,
+	.allowed = "keep, backend or a host name with or without a port",
+	.help = "The Host that backends see: keep is what the client sent, "
+		"backend is the address of the backend, anything else is sent "
+		"as it is."},
     {POOL(connect_timeout_ms), .name = "connect_timeout", WAIT, .preset = "2s",
 	.help = "How long connecting to a backend may take."},
     {POOL(response_timeout_ms), .name = "response_timeout", WAIT,

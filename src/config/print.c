@@ -70,6 +70,12 @@ put_backend(
 		textbuf_lit(p->out, " weight=");
 		textbuf_u64(p->out, b->weight);
 	}
+	if (b->max != 0) {
+		textbuf_lit(p->out, " max=");
+		textbuf_u64(p->out, b->max);
+	}
+	if (b->backup)
+		textbuf_lit(p->out, " backup");
 	if (strcmp(b->name, b->addr.text) != 0) {
 		textbuf_lit(p->out, " name=");
 		textbuf_str(p->out, b->name);

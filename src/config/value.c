@@ -174,6 +174,57 @@ check_text(const struct option *o, struct span text, struct textbuf *why)
 	return false;
 }
 
+/* client_ip, path, header:NAME or cookie:NAME. */
+static bool
+check_hash_on(struct span text, struct textbuf *why)
+{
+	size_t colon = span_find(text, ':');
+	struct span kind = span_make(text.ptr, colon), name;
+
+	if (span_equal(text, SPAN("client_ip")) ||
+	    span_equal(text, SPAN("path")))
+		return true;
+	if (!span_equal(kind, SPAN("header")) &&
+	    !span_equal(kind, SPAN("cookie")))
+		return bad(why, "unknown word");
+	if (colon == text.len)
+		return bad(why, "the name behind the colon is missing");
+	name = span_make(text.ptr + colon + 1, text.len - colon - 1);
+	return value_is_name(name) ||
+	    bad(why, "the name is not letters, digits, _ . -");
+}
+
+/* keep, backend, or a host with or without a port. */
+static bool
+check_host(struct span text, struct textbuf *why)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (!value_is_name(span_make(&c, 1)) && c != ':' && c != '[' &&
+		    c != ']')
+			return bad(why, "not a host name");
+	}
+	return text.len <= 255 || bad(why, "too long");
+}
+
+static bool
+check_any_text(const struct option *o, struct span text, struct textbuf *why)
+{
+	if (o->type == OPTION_HASH_ON)
+		return check_hash_on(text, why);
+	if (o->type == OPTION_HOST)
+		return check_host(text, why);
+	return check_text(o, text, why);
+}
+
+static bool
+is_text(const struct option *o)
+{
+	return o->type == OPTION_TEXT || o->type == OPTION_HASH_ON ||
+	    o->type == OPTION_HOST;
+}
+
 static void *
 field_of(const struct option *o, void *object)
 {
@@ -186,7 +237,7 @@ parse_text(const struct option *o, struct arena *a, struct span text,
 {
 	const char *copy;
 
-	if (!check_text(o, text, why))
+	if (!check_any_text(o, text, why))
 		return VALUE_BAD;
 	copy = arena_text(a, text);
 	if (copy == NULL)
@@ -203,7 +254,7 @@ value_parse(const struct option *o, struct arena *a, struct span text,
 	uint32_t number32;
 	int word;
 
-	if (o->type == OPTION_TEXT)
+	if (is_text(o))
 		return parse_text(o, a, text, object, why);
 	if (o->type == OPTION_ENUM) {
 		if (!parse_enum(o, text, &word, why))
@@ -279,7 +330,7 @@ value_put(struct textbuf *out, const struct option *o, const void *object)
 	const char *text;
 	int word;
 
-	if (o->type == OPTION_TEXT) {
+	if (is_text(o)) {
 		memcpy(&text, field, sizeof(text));
 		textbuf_str(out, text);
 	} else if (o->type == OPTION_ENUM) {

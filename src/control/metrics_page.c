@@ -169,6 +169,19 @@ put_upstream_connections_of(
 }
 
 static void
+put_queues(struct textbuf *out, const struct pages *p)
+{
+	metrics_put_family(out, "evenkeel_queue_length", METRICS_GAUGE,
+	    "Requests that wait for a backend.");
+	for (size_t i = 0; i < p->snapshot->n_pools && !out->full; i++) {
+		const struct upstream *u = p->snapshot->pools[i].upstream;
+
+		metrics_put_count(out, "evenkeel_queue_length",
+		    LABELS({"pool", u->name_span}), atomic_load(&u->waiting));
+	}
+}
+
+static void
 put_backends(struct textbuf *out, const struct pages *p)
 {
 	metrics_put_family(out, "evenkeel_attempts_total", METRICS_COUNTER,
@@ -265,6 +278,7 @@ metrics_page_put(struct textbuf *out, const struct pages *p)
 	put_requests(out, p);
 	put_durations(out, p);
 	put_backends(out, p);
+	put_queues(out, p);
 	put_connections(out, p);
 	metrics_put_family(out, "evenkeel_log_lines_lost_total",
 	    METRICS_COUNTER, "Log lines that could not be written.");

@@ -115,6 +115,7 @@ put_pool_json(struct textbuf *out, const struct snapshot_pool *pool)
 {
 	textbuf_byte(out, '{');
 	put_key(out, "name", pool->upstream->name_span);
+	put_number(out, "waiting", atomic_load(&pool->upstream->waiting));
 	textbuf_lit(out, ",\"backends\":[");
 	for (size_t i = 0; i < pool->n_backends; i++) {
 		if (i > 0)
@@ -175,7 +176,9 @@ put_pool_text(struct textbuf *out, const struct snapshot_pool *pool)
 {
 	textbuf_lit(out, "\npool ");
 	textbuf_put(out, pool->upstream->name_span);
-	textbuf_lit(out, "\n  ");
+	textbuf_lit(out, ", ");
+	textbuf_u64(out, atomic_load(&pool->upstream->waiting));
+	textbuf_lit(out, " waiting\n  ");
 	put_column(out, SPAN("backend"), NAME_COLUMN);
 	textbuf_lit(
 	    out, "state    weight  in flight           ok       failed\n");

@@ -71,6 +71,11 @@ build_backends(struct registry *r, struct snapshot_pool *p, struct textbuf *why)
 		if (p->backends[i] == NULL)
 			return no_memory(why);
 		p->n_backends++;
+		p->backends[i]->upstream = p->upstream;
+		p->backends[i]->max = b->max;
+		p->backends[i]->compared =
+		    cfg->balance == CFG_BALANCE_LEAST_CONNECTIONS ||
+		    cfg->balance == CFG_BALANCE_RANDOM_TWO;
 	}
 	return true;
 }
@@ -83,13 +88,51 @@ share_of(uint32_t keepalive, uint32_t workers)
 	return keepalive / workers > 0 ? keepalive / workers : 1;
 }
 
+/* "header:NAME" and its like; config has checked it. */
+static void
+set_hash(struct snapshot_pool *p, struct span text)
+{
+	size_t colon = span_find(text, ':');
+
+	if (colon < text.len) {
+		p->hash_name =
+		    span_make(text.ptr + colon + 1, text.len - colon - 1);
+		p->hash = text.ptr[0] == 'h' ? SNAPSHOT_HASH_HEADER
+					     : SNAPSHOT_HASH_COOKIE;
+		return;
+	}
+	p->hash = span_equal(text, SPAN("path")) ? SNAPSHOT_HASH_PATH
+						 : SNAPSHOT_HASH_CLIENT_IP;
+}
+
+/* The order of the backups, or of those that are none. */
+static bool
+build_rotation(struct snapshot_pool *p, bool backup,
+    struct rotation *_Atomic *to, struct textbuf *why)
+{
+	struct backend **some = calloc(p->n_backends, sizeof(*some));
+	struct rotation *r;
+	size_t n = 0;
+
+	if (some == NULL)
+		return no_memory(why);
+	for (size_t i = 0; i < p->n_backends; i++)
+		if (p->cfg->backends[i].backup == backup)
+			some[n++] = p->backends[i];
+	r = rotation_create(some, n, p->cfg->balance == CFG_BALANCE_HASH);
+	free(some);
+	if (r == NULL && n > 0)
+		return no_memory(why);
+	atomic_store(to, r);
+	return true;
+}
+
 static bool
 build_pool(struct registry *r, struct snapshot_pool *p,
     const struct cfg_pool *cfg, struct textbuf *why)
 {
-	struct rotation *rotation;
-
 	p->cfg = cfg;
+	set_hash(p, span_of(cfg->hash_on));
 	p->keepalive_share = share_of(cfg->keepalive, r->workers);
 	p->upstream = upstream_create(cfg->name, r->workers);
 	p->backends = calloc(cfg->n_backends, sizeof(struct backend *));
@@ -97,11 +140,8 @@ build_pool(struct registry *r, struct snapshot_pool *p,
 		return no_memory(why);
 	if (!build_backends(r, p, why))
 		return false;
-	rotation = rotation_create(p->backends, p->n_backends);
-	if (rotation == NULL)
-		return no_memory(why);
-	atomic_store(&p->upstream->rotation, rotation);
-	return true;
+	return build_rotation(p, false, &p->upstream->rotation, why) &&
+	    build_rotation(p, true, &p->upstream->backup, why);
 }
 
 static const struct snapshot_pool *

@@ -131,6 +131,20 @@ in_picking(struct flow *f, const struct flow_input *in)
 	case FLOW_EV_LEASED:
 		return go(f, FLOW_AWAITING, FLOW_SEND);
 	case FLOW_EV_NONE_USABLE:
+		return go(f, FLOW_WAITING, FLOW_QUEUE);
+	default:
+		return ended_early(f, in);
+	}
+}
+
+static struct flow_orders
+in_waiting(struct flow *f, const struct flow_input *in)
+{
+	switch (in->event) {
+	case FLOW_EV_WOKEN:
+		return go(f, FLOW_PICKING, FLOW_PICK);
+	case FLOW_EV_QUEUE_FULL:
+	case FLOW_EV_QUEUE_TIMEOUT:
 		return reply(f, 503, ACCESS_END_NO_BACKEND, 0);
 	default:
 		return ended_early(f, in);
@@ -155,6 +169,9 @@ in_connecting(struct flow *f, const struct flow_input *in)
 	switch (in->event) {
 	case FLOW_EV_CONNECTED:
 		return go(f, FLOW_AWAITING, FLOW_SEND);
+	/* The place of the stale connection went to somebody else. */
+	case FLOW_EV_NONE_USABLE:
+		return go(f, FLOW_WAITING, FLOW_QUEUE);
 	case FLOW_EV_FAILED:
 		return on_failed(f, in);
 	case FLOW_EV_DEADLINE:
@@ -238,6 +255,8 @@ flow_step(struct flow *f, const struct flow_input *in)
 		return in_start(f, in);
 	case FLOW_PICKING:
 		return in_picking(f, in);
+	case FLOW_WAITING:
+		return in_waiting(f, in);
 	case FLOW_CONNECTING:
 		return in_connecting(f, in);
 	case FLOW_AWAITING:

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "evenkeel/proxy/exchange.h"
+#include "evenkeel/proxy/picker.h"
 #include "evenkeel/proxy/worker.h"
 
 void
@@ -272,6 +273,8 @@ attempt_end(struct attempt *a, bool reusable, const struct snapshot_pool *pool)
 		counter_add(
 		    &a->backend->lanes[exchange_worker(a->x)->index].inflight,
 		    (uint64_t)-1);
+	if (a->backend != NULL)
+		picker_done(a->backend);
 	a->backend = NULL;
 	if (b == NULL)
 		return;

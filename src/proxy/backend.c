@@ -36,7 +36,7 @@ struct backend *
 backend_create(const char *name, const struct address *a, uint32_t weight,
     uint32_t workers)
 {
-	struct backend *b = calloc(1, sizeof(*b));
+	struct backend *b = lines(1, sizeof(*b));
 
 	if (b == NULL)
 		return NULL;
@@ -84,6 +84,10 @@ upstream_create(const char *name, uint32_t workers)
 	}
 	u->name_span = span_of(u->name);
 	u->n_lanes = workers;
+	for (uint32_t i = 0; i < workers; i++) {
+		list_init(&u->lanes[i].queue);
+		atomic_init(&u->lanes[i].oldest_us, UPSTREAM_NOBODY);
+	}
 	return u;
 }
 
@@ -107,7 +111,8 @@ upstream_free(struct upstream *u)
 	for (uint32_t i = 0; i < u->n_lanes; i++)
 		free_codes(atomic_load(&u->lanes[i].codes));
 	free(u->lanes);
-	free(atomic_load(&u->rotation));
+	rotation_free(atomic_load(&u->rotation));
+	rotation_free(atomic_load(&u->backup));
 	free((void *)(uintptr_t)u->name);
 	free(u);
 }
@@ -137,31 +142,76 @@ front_free(struct front *f)
 	free(f);
 }
 
-static struct rotation *
-order_turns(struct backend *const *usable, size_t n, const uint32_t *turns,
-    size_t entries)
+void
+rotation_free(struct rotation *r)
 {
-	struct rotation *r = malloc(sizeof(*r) + entries * sizeof(r->turn[0]));
-	uint32_t *order = calloc(2 * entries + 1, sizeof(*order));
+	if (r == NULL)
+		return;
+	free(r->all);
+	free(r->points);
+	free(r);
+}
 
-	if (r != NULL && order != NULL) {
-		balance_order(turns, n, order, entries, order + entries);
+/* The backends themselves, once each; work memory is freed by the caller. */
+static bool
+fill_turns(struct rotation *r, struct backend *const *usable,
+    const uint32_t *turns, uint32_t *order)
+{
+	r->all = malloc(r->n * sizeof(struct backend *));
+	if (r->all == NULL || order == NULL)
+		return false;
+	memcpy(r->all, usable, r->n * sizeof(struct backend *));
+	balance_order(turns, r->n, order, r->entries, order + r->entries);
+	for (size_t i = 0; i < r->entries; i++)
+		r->turn[i] = usable[order[i]];
+	return true;
+}
+
+static bool
+fill_ring(struct rotation *r, const uint32_t *turns)
+{
+	uint32_t per_turn = ring_points_per_turn(turns, r->n);
+	uint64_t *names = malloc(r->n * sizeof(*names));
+
+	r->n_points = r->entries * per_turn;
+	r->points = malloc(r->n_points * sizeof(*r->points));
+	if (names != NULL && r->points != NULL) {
+		for (size_t i = 0; i < r->n; i++)
+			names[i] = ring_hash(r->all[i]->name_span);
+		ring_build(r->points, names, turns, r->n, per_turn);
+	}
+	free(names);
+	return names != NULL && r->points != NULL;
+}
+
+static struct rotation *
+make_rotation(struct backend *const *usable, size_t n, const uint32_t *turns,
+    size_t entries, bool hashed)
+{
+	struct rotation *r =
+	    calloc(1, sizeof(*r) + entries * sizeof(r->turn[0]));
+	uint32_t *order = calloc(2 * entries + 1, sizeof(*order));
+	bool filled = false;
+
+	if (r != NULL) {
 		r->entries = entries;
-		for (size_t i = 0; i < entries; i++)
-			r->turn[i] = usable[order[i]];
-	} else {
-		free(r);
-		r = NULL;
+		r->n = n;
+		filled = fill_turns(r, usable, turns, order) &&
+		    (!hashed || fill_ring(r, turns));
 	}
 	free(order);
-	return r;
+	if (filled)
+		return r;
+	rotation_free(r);
+	return NULL;
 }
 
 struct rotation *
-rotation_create(struct backend *const *usable, size_t n)
+rotation_create(struct backend *const *usable, size_t n, bool hashed)
 {
 	struct rotation *r = NULL;
 	uint32_t *weights;
+	size_t entries;
 
 	if (n == 0)
 		return NULL;
@@ -170,8 +220,8 @@ rotation_create(struct backend *const *usable, size_t n)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
 		weights[i] = usable[i]->weight;
-	r = order_turns(
-	    usable, n, weights + n, balance_turns(weights, n, weights + n));
+	entries = balance_turns(weights, n, weights + n);
+	r = make_rotation(usable, n, weights + n, entries, hashed);
 	free(weights);
 	return r;
 }

@@ -106,6 +106,12 @@ wants_probe(const struct exchange *x)
 }
 
 static uint64_t
+queue_deadline(const struct exchange *x)
+{
+	return x->queued_us / 1000 + x->pool->cfg->queue_timeout_ms;
+}
+
+static uint64_t
 limit_of(const struct exchange *x)
 {
 	switch (x->flow.state) {
@@ -113,6 +119,8 @@ limit_of(const struct exchange *x)
 		return x->head_deadline_ms != 0
 		    ? x->head_deadline_ms
 		    : x->progress_ms + x->listener->cfg->idle_timeout_ms;
+	case FLOW_WAITING:
+		return num_min_u64(queue_deadline(x), request_deadline(x));
 	case FLOW_CONNECTING:
 	case FLOW_AWAITING:
 		return num_min_u64(attempt_deadline(x), request_deadline(x));
@@ -223,6 +231,12 @@ deadline_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 	switch (x->flow.state) {
 	case FLOW_START:
 		x->why = "request head not complete within header_timeout";
+		return true;
+	case FLOW_WAITING:
+		in->event = now_ms >= request_deadline(x)
+		    ? FLOW_EV_DEADLINE
+		    : FLOW_EV_QUEUE_TIMEOUT;
+		x->why = "no backend became usable in time";
 		return true;
 	case FLOW_CONNECTING:
 		connecting_expired(x, now_ms, in);

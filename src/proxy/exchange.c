@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "evenkeel/proxy/deadline.h"
+#include "evenkeel/proxy/picker.h"
+#include "evenkeel/proxy/queue.h"
 #include "evenkeel/proxy/record.h"
 #include "evenkeel/proxy/request.h"
 #include "evenkeel/proxy/response.h"
@@ -65,18 +67,27 @@ exchange_failed(struct exchange *x)
 static struct flow_input
 order_pick(struct exchange *x)
 {
-	struct backend *b = upstream_pick(x->upstream);
-	uint64_t max_idle_ms =
-	    request_idempotent(x) ? WHEEL_NEVER : POOL_FRESH_MS;
+	enum picker_result result = PICKER_NONE;
 
-	if (b == NULL)
-		return exchange_event(FLOW_EV_NONE_USABLE);
 	attempt_init(
 	    &x->attempt, x, x->pool->cfg, x->fields + x->n_request_fields);
-	x->picked = b;
-	if (attempt_lease(&x->attempt, b, max_idle_ms))
-		return exchange_event(FLOW_EV_LEASED);
-	return exchange_event(FLOW_EV_PICKED);
+	if (!queue_before(x))
+		result = picker_pick(x);
+	if (result == PICKER_NONE)
+		return exchange_event(FLOW_EV_NONE_USABLE);
+	queue_leave(x);
+	return exchange_event(
+	    result == PICKER_LEASED ? FLOW_EV_LEASED : FLOW_EV_PICKED);
+}
+
+static bool
+order_queue(struct exchange *x, struct flow_input *in)
+{
+	if (queue_join(x))
+		return false;
+	x->why = "no backend is usable, and the queue is full";
+	*in = exchange_event(FLOW_EV_QUEUE_FULL);
+	return true;
 }
 
 /* True: `in` has an event. */
@@ -89,6 +100,10 @@ order_connect(struct exchange *x, bool fresh, struct flow_input *in)
 		pump_rewind(&x->upload, x->from.conn);
 		x->upload_over = x->upload_failed = false;
 		x->why = "";
+		if (!picker_again(x->picked)) {
+			*in = exchange_event(FLOW_EV_NONE_USABLE);
+			return true;
+		}
 	}
 	switch (attempt_connect(&x->attempt, x->picked)) {
 	case CONN_OK:
@@ -138,6 +153,7 @@ leave(struct exchange *x, enum exchange_after after)
 	struct buf *in = x->from.conn->in;
 
 	CHECK(x->attempt.back == NULL);
+	queue_leave(x);
 	x->flow.state = FLOW_DONE;
 	x->timer.deadline_ms = WHEEL_NEVER;
 	pump_close(&x->upload, &x->from.w->loop->bufs);
@@ -184,6 +200,8 @@ carry_out(
 		*in = order_pick(x);
 		return true;
 	}
+	if (o->set & FLOW_QUEUE)
+		return order_queue(x, in);
 	if (o->set & (FLOW_CONNECT | FLOW_CONNECT_FRESH))
 		return order_connect(x, o->set & FLOW_CONNECT_FRESH, in);
 	if (o->set & FLOW_SEND)
@@ -284,6 +302,8 @@ happened(struct exchange *x, struct flow_input *in)
 	switch (x->flow.state) {
 	case FLOW_START:
 		return request_read_head(x, in);
+	case FLOW_WAITING:
+		return watch_client(x, in);
 	case FLOW_CONNECTING:
 		return run_connecting(x, in);
 	case FLOW_AWAITING:
@@ -336,6 +356,15 @@ exchange_hurry(struct exchange *x)
 		exchange_shut_down(x);
 	else
 		exchange_drop(x);
+}
+
+void
+exchange_woken(struct exchange *x)
+{
+	CHECK(exchange_ok(x) && x->flow.state == FLOW_WAITING);
+	feed(x, exchange_event(FLOW_EV_WOKEN));
+	if (x->flow.state != FLOW_DONE)
+		deadline_arm(x);
 }
 
 void
@@ -420,6 +449,8 @@ reset(struct exchange *x, const struct exchange_from *from)
 	x->pool = NULL;
 	x->upstream = NULL;
 	x->picked = NULL;
+	list_init(&x->waiting);
+	x->queued_us = 0;
 	x->head_off = 0;
 	x->head_done = x->continued = x->uploading = false;
 	x->upload_over = x->upload_failed = false;

@@ -5,6 +5,8 @@
 
 #include "evenkeel/base/num.h"
 #include "evenkeel/proxy/attempt.h"
+#include "evenkeel/proxy/picker.h"
+#include "evenkeel/proxy/queue.h"
 #include "evenkeel/proxy/worker.h"
 
 #define BACK_MAGIC 0x4261636bU
@@ -47,6 +49,7 @@ pool_close(struct back *b)
 	counter_add(&b->w->stats.backends, (uint64_t)-1);
 	conn_close(&b->conn);
 	loop_bury(b->w->loop, &b->grave);
+	picker_slot_freed(b->w, b->backend);
 }
 
 static void
@@ -119,8 +122,10 @@ pool_connect(struct worker *w, struct backend *backend, struct attempt *user,
 
 	*back = NULL;
 	*error = ENOMEM;
-	if (b == NULL)
+	if (b == NULL) {
+		picker_slot_freed(w, backend);
 		return CONN_ERROR;
+	}
 	b->magic = BACK_MAGIC;
 	b->w = w;
 	b->backend = backend;
@@ -140,11 +145,23 @@ pool_connect(struct worker *w, struct backend *backend, struct attempt *user,
 	if (io == CONN_ERROR) {
 		*error = b->conn.error;
 		free(b);
+		picker_slot_freed(w, backend);
 		return io;
 	}
 	counter_add(&w->stats.backends, 1);
 	*back = b;
 	return io;
+}
+
+/* It holds a slot that only other workers wait for. */
+static bool
+wanted_elsewhere(const struct back *b)
+{
+	struct upstream *u = b->backend->upstream;
+
+	return b->backend->max != 0 &&
+	    atomic_load_explicit(&u->waiting, memory_order_relaxed) > 0 &&
+	    list_empty(&u->lanes[b->w->index].queue);
 }
 
 void
@@ -154,7 +171,8 @@ pool_return(
 	CHECK(back_ok(b));
 	/* Anything that came beyond the response belongs to nobody. */
 	if (b->conn.readable || !conn_out_empty(&b->conn) ||
-	    b->conn.in != NULL || b->lane->n_idle >= share) {
+	    b->conn.in != NULL || b->lane->n_idle >= share ||
+	    wanted_elsewhere(b)) {
 		pool_close(b);
 		return;
 	}
@@ -170,6 +188,8 @@ pool_return(
 	list_push_front(&b->lane->idle, &b->link);
 	b->lane->n_idle++;
 	loop_arm(b->w->loop, &b->age, b->idle_since_ms + timeout_ms);
+	if (b->backend->max != 0)
+		queue_wake(b->w, b->backend->upstream);
 }
 
 void

@@ -11,6 +11,57 @@ request_idempotent(const struct exchange *x)
 	    h1_head_find(&x->head, H1_FIELD_IDEMPOTENCY_KEY) != NULL;
 }
 
+static struct span
+header_value(const struct exchange *x, const char *base, struct span name)
+{
+	for (uint32_t i = 0; i < x->head.n_fields; i++)
+		if (span_equal_nocase(
+			h1_span(x->head.fields[i].name, base), name))
+			return h1_span(x->head.fields[i].value, base);
+	return SPAN_NONE;
+}
+
+/* RFC 6265 4.2.1: "a=1; b=2". */
+static struct span
+cookie_value(const struct exchange *x, const char *base, struct span name)
+{
+	struct span rest = header_value(x, base, SPAN("Cookie"));
+
+	while (rest.len > 0) {
+		size_t end = span_find(rest, ';');
+		struct span pair = span_trim(span_make(rest.ptr, end));
+		size_t equals = span_find(pair, '=');
+
+		if (equals < pair.len &&
+		    span_equal(span_make(pair.ptr, equals), name))
+			return span_make(
+			    pair.ptr + equals + 1, pair.len - equals - 1);
+		end += end < rest.len;
+		rest = span_make(rest.ptr + end, rest.len - end);
+	}
+	return SPAN_NONE;
+}
+
+uint64_t
+request_hash(const struct exchange *x)
+{
+	const char *base = x->from.conn->in->data + x->head_off;
+	struct span path;
+
+	switch (x->pool->hash) {
+	case SNAPSHOT_HASH_PATH:
+		path = h1_span(x->framing.path, base);
+		return ring_hash(span_make(path.ptr, span_find(path, '?')));
+	case SNAPSHOT_HASH_HEADER:
+		return ring_hash(header_value(x, base, x->pool->hash_name));
+	case SNAPSHOT_HASH_COOKIE:
+		return ring_hash(cookie_value(x, base, x->pool->hash_name));
+	case SNAPSHOT_HASH_CLIENT_IP:
+		break;
+	}
+	return ring_hash(x->from.client_ip);
+}
+
 static struct flow_input
 routed(struct exchange *x, const char *base)
 {

@@ -4,6 +4,7 @@
 
 #include "evenkeel/http/forward.h"
 #include "evenkeel/proxy/pool.h"
+#include "evenkeel/proxy/queue.h"
 
 /* Room of the scratch beyond two heads: what is added to one, and data that
  * is copied behind it. */
@@ -140,6 +141,32 @@ stop(struct worker *w)
 	loop_stop(w->loop);
 }
 
+/* The flag goes first: what is freed from now on is told anew. */
+static void
+woken(struct worker *w, struct upstream *u)
+{
+	atomic_store(&u->lanes[w->index].wake_sent, false);
+	queue_run(w, u);
+}
+
+static void
+evict(struct worker *w, struct backend *b)
+{
+	struct lane *lane = &b->lanes[w->index];
+
+	atomic_store(&lane->evict_sent, false);
+	pool_drain(lane);
+}
+
+static void
+lane_on_task(struct loop_task *t)
+{
+	struct upstream_lane *lane =
+	    LOOP_TASK_OWNER(t, struct upstream_lane, task);
+
+	queue_run(lane->worker, lane->upstream);
+}
+
 static void
 worker_on_mail(struct mail *m, void *arg)
 {
@@ -152,11 +179,19 @@ worker_on_mail(struct mail *m, void *arg)
 	case WORKER_STOP:
 		stop(w);
 		break;
-	default:
+	case WORKER_ACCEPT:
 		/* The flag goes first: room made from now on is told anew. */
 		atomic_store(&w->room_sent, false);
 		accept_again(w);
 		break;
+	case WORKER_WAKE:
+		woken(w, m->body);
+		break;
+	case WORKER_EVICT:
+		evict(w, m->body);
+		break;
+	default:
+		CHECK(false);
 	}
 }
 
@@ -202,6 +237,19 @@ seed(struct worker *w)
 	}
 }
 
+static void
+adopt_lanes(struct worker *w)
+{
+	for (size_t i = 0; i < w->snapshot->n_pools; i++) {
+		struct upstream *u = w->snapshot->pools[i].upstream;
+		struct upstream_lane *lane = &u->lanes[w->index];
+
+		lane->worker = w;
+		lane->upstream = u;
+		loop_task_init(&lane->task, lane_on_task);
+	}
+}
+
 struct worker *
 worker_create(struct worker_shared *shared, uint32_t index,
     struct log_ring *log, const struct worker_bind *binds, size_t n_binds)
@@ -216,6 +264,7 @@ worker_create(struct worker_shared *shared, uint32_t index,
 	w->log = log;
 	w->snapshot = shared->snapshot;
 	list_init(&w->clients);
+	adopt_lanes(w);
 	seed(w);
 	w->scratch_bytes = 2 * (size_t)head_bytes + SCRATCH_EXTRA_BYTES;
 	w->scratch = malloc(w->scratch_bytes);

@@ -18,6 +18,8 @@
 
 #define CFG_WORKERS_MAX 256
 #define CFG_WEIGHT_MAX  256
+#define CFG_MAX_MAX     1000000 /* of a backend's max= */
+#define CFG_MAX_MAX     1000000
 /* 0 in `workers`, `max_connections`: work it out at start. */
 #define CFG_AUTO 0
 
@@ -45,7 +47,12 @@ enum cfg_request_id {
 	CFG_REQUEST_ID_BACKEND,
 	CFG_REQUEST_ID_BOTH
 };
-enum cfg_balance { CFG_BALANCE_ROUND_ROBIN };
+enum cfg_balance {
+	CFG_BALANCE_ROUND_ROBIN,
+	CFG_BALANCE_LEAST_CONNECTIONS,
+	CFG_BALANCE_RANDOM_TWO,
+	CFG_BALANCE_HASH
+};
 
 struct cfg_global {
 	uint32_t workers; /* CFG_AUTO or 1..CFG_WORKERS_MAX */
@@ -97,6 +104,8 @@ struct cfg_backend {
 	const char *name; /* of name=, else the address as written */
 	struct cfg_addr addr;
 	uint32_t weight; /* 1..CFG_WEIGHT_MAX */
+	uint32_t max;    /* requests in flight; 0: no limit */
+	bool backup;     /* used only when no other is usable */
 };
 
 struct cfg_pool {
@@ -106,6 +115,9 @@ struct cfg_pool {
 	struct cfg_backend *backends;
 	size_t n_backends; /* >= 1 */
 	enum cfg_balance balance;
+	const char *hash_on;     /* client_ip, path, header:NAME, cookie:NAME */
+	const char *host_header; /* keep, backend, or what is sent */
+	uint32_t queue_timeout_ms, queue_size;
 	uint32_t connect_timeout_ms, response_timeout_ms, stream_timeout_ms;
 	uint32_t request_timeout_ms;
 	uint32_t max_header_size, max_headers;

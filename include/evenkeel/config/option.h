@@ -27,6 +27,8 @@ enum option_type {
 	OPTION_SIZE64,    /* uint64_t bytes */
 	OPTION_COUNT,     /* uint32_t */
 	OPTION_ENUM,      /* int; `words` separated by '|' give 0, 1, ... */
+	OPTION_HASH_ON,   /* const char *, see cfg_pool.hash_on */
+	OPTION_HOST,      /* const char *, one of `words` or an authority */
 	OPTION_TEXT,      /* const char *, at most `max` bytes, never empty */
 	OPTION_ADDRESS,   /* struct cfg_addr */
 	OPTION_BINDS,     /* struct cfg_addr *, and their number */

@@ -29,6 +29,7 @@
 enum flow_state {
 	FLOW_START,      /* the head is parsed; nothing is decided */
 	FLOW_PICKING,    /* a backend is wanted */
+	FLOW_WAITING,    /* none is usable: in the queue */
 	FLOW_CONNECTING, /* the connection to the backend is being made */
 	FLOW_AWAITING,   /* the request is being sent; no final head yet */
 	FLOW_RELAYING,   /* committed: the response goes to the client */
@@ -43,6 +44,9 @@ enum flow_event {
 	FLOW_EV_PICKED,      /* a backend, no connection yet */
 	FLOW_EV_LEASED,      /* a backend with an idle connection */
 	FLOW_EV_NONE_USABLE, /* no backend to be had */
+	FLOW_EV_WOKEN,       /* a backend may have become usable */
+	FLOW_EV_QUEUE_FULL,  /* no place in the queue */
+	FLOW_EV_QUEUE_TIMEOUT,
 	FLOW_EV_CONNECTED,
 	FLOW_EV_FAILED,      /* the attempt; `outcome` says how */
 	FLOW_EV_HEAD,        /* a final response head */
@@ -65,13 +69,14 @@ enum flow_event {
 enum flow_order {
 	FLOW_REPORT = 1 << 0,        /* the attempt is over: `outcome` */
 	FLOW_PICK = 1 << 1,          /* choose a backend */
-	FLOW_CONNECT = 1 << 2,       /* open a connection to the picked one */
-	FLOW_CONNECT_FRESH = 1 << 3, /* the same backend, a new connection */
-	FLOW_SEND = 1 << 4,          /* head and body to the backend */
-	FLOW_COMMIT = 1 << 5,        /* pass the response on */
-	FLOW_REPLY = 1 << 6,         /* answer with `status` ourselves */
-	FLOW_ABORT_CLIENT = 1 << 7,  /* break the client's connection off */
-	FLOW_FINISH = 1 << 8         /* write the record; the request is over */
+	FLOW_QUEUE = 1 << 2,         /* wait for one */
+	FLOW_CONNECT = 1 << 3,       /* open a connection to the picked one */
+	FLOW_CONNECT_FRESH = 1 << 4, /* the same backend, a new connection */
+	FLOW_SEND = 1 << 5,          /* head and body to the backend */
+	FLOW_COMMIT = 1 << 6,        /* pass the response on */
+	FLOW_REPLY = 1 << 7,         /* answer with `status` ourselves */
+	FLOW_ABORT_CLIENT = 1 << 8,  /* break the client's connection off */
+	FLOW_FINISH = 1 << 9         /* write the record; the request is over */
 };
 
 struct flow_input {

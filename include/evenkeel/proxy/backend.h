@@ -16,6 +16,8 @@
 
 #include "evenkeel/base/list.h"
 #include "evenkeel/net/address.h"
+#include "evenkeel/net/mailbox.h"
+#include "evenkeel/policy/ring.h"
 #include "evenkeel/proxy/stats.h"
 
 /* One worker's part of a backend. */
@@ -25,9 +27,14 @@ struct lane {
 	struct counter inflight;
 	struct counter attempts[ACCESS_OUTCOMES];
 	struct counter fresh, reused; /* attempts on such a connection */
-	struct histogram head_time;   /* from the start of an attempt to the
-					  final head */
+	struct mail evict;            /* to the worker: close what is idle */
+	_Atomic bool evict_sent;
+	struct histogram head_time; /* from the start of an attempt to the
+					final head */
 };
+
+struct upstream;
+struct worker;
 
 struct backend {
 	const char *name;
@@ -35,20 +42,42 @@ struct backend {
 	struct span host; /* its address as a Host; for requests without one */
 	struct address address;
 	uint32_t weight;
+	uint32_t max;  /* connections, idle ones included; 0: no limit */
+	bool compared; /* its pool looks at `taken` */
 	uint32_t n_lanes;
 	struct lane *lanes; /* [worker] */
+	struct upstream *upstream;
+	/* Over all workers, and only where something asks: requests in flight
+	 * (compared) and connections (max).  On a line of their own. */
+	alignas(STATS_LINE) _Atomic uint32_t taken;
+	_Atomic uint32_t slots;
 };
 
 /* An order of turns; immutable once published. */
 struct rotation {
 	size_t entries;
+	size_t n; /* distinct backends */
+	struct backend **all;
+	size_t n_points;
+	struct ring_point *points; /* of pools that hash; else NULL */
 	struct backend *turn[];
 };
+
+/* oldest_us of a lane in whose queue nobody waits. */
+#define UPSTREAM_NOBODY UINT64_MAX
 
 /* One worker's part of a pool. */
 struct upstream_lane {
 	alignas(STATS_LINE) struct code_counts *_Atomic codes;
 	struct histogram duration;
+	struct list queue; /* of struct exchange, oldest first; the worker's */
+	_Atomic uint64_t oldest_us; /* when its first began to wait; or
+				       UPSTREAM_NOBODY */
+	struct mail wake;           /* to the worker: try the queue again */
+	_Atomic bool wake_sent;
+	struct loop_task task; /* the worker's: the same, in this turn */
+	struct worker *worker;
+	struct upstream *upstream;
 };
 
 struct upstream {
@@ -57,8 +86,11 @@ struct upstream {
 	uint32_t n_lanes;
 	struct upstream_lane *lanes;       /* [worker] */
 	struct rotation *_Atomic rotation; /* NULL: nothing usable */
+	struct rotation *_Atomic backup;   /* used when nothing else is */
 	/* Shared by all workers, on a line of its own: strict rotation. */
 	alignas(STATS_LINE) _Atomic uint64_t cursor;
+	/* Requests that wait for a backend, over all workers. */
+	alignas(STATS_LINE) _Atomic uint32_t waiting;
 };
 
 struct front {
@@ -80,24 +112,11 @@ void upstream_free(struct upstream *u);
 struct front *front_create(const char *name) WARN_UNUSED;
 void front_free(struct front *f);
 
-/* The order of turns of `n` usable backends by their weights.  NULL: no
- * memory, or n is 0. */
-struct rotation *
-rotation_create(struct backend *const *usable, size_t n) WARN_UNUSED;
-
-/* The backend whose turn it is, or NULL when none is usable. */
-static inline struct backend *
-upstream_pick(struct upstream *u)
-{
-	const struct rotation *r =
-	    atomic_load_explicit(&u->rotation, memory_order_acquire);
-	uint64_t turn;
-
-	if (r == NULL)
-		return NULL;
-	turn = atomic_fetch_add_explicit(&u->cursor, 1, memory_order_relaxed);
-	return r->turn[turn % r->entries];
-}
+/* The order of turns of `n` usable backends by their weights, with their ring
+ * when `hashed`.  NULL: no memory, or n is 0. */
+struct rotation *rotation_create(
+    struct backend *const *usable, size_t n, bool hashed) WARN_UNUSED;
+void rotation_free(struct rotation *r);
 
 /* Counts an answer of `front` with `code` in the worker's lane. */
 void upstream_count(struct upstream *u, uint32_t worker,

@@ -7,6 +7,7 @@
  *	state       waits for          limit                       event
  *	START       a request          idle_timeout                (no record)
  *	START       the request head   header_timeout, in total    CLIENT_SLOW
+ *	WAITING     a backend          queue_timeout               QUEUE_TIMEOUT
  *	CONNECTING  the backend        connect_timeout             FAILED
  *	AWAITING    more of the body   body_timeout, a gap         CLIENT_SLOW
  *	AWAITING    client to take 1xx send_timeout, a gap         CLIENT_SLOW
@@ -18,8 +19,8 @@
  *
  * (While a client waits for a 100 the backend is waited for, not the body.)
  *
- * and request_timeout over CONNECTING and AWAITING; its clock stands still
- * while the client is still sending its body.
+ * and request_timeout over WAITING, CONNECTING and AWAITING; its clock stands
+ * still while the client is still sending its body.
  *
  * Layer: proxy.  One worker.
  */

@@ -68,6 +68,8 @@ struct exchange {
 	const struct snapshot_pool *pool; /* NULL: not routed */
 	struct upstream *upstream;
 	struct backend *picked; /* whom the attempt goes to */
+	struct list waiting;    /* in a queue */
+	uint64_t queued_us;     /* since when; 0: in none */
 	struct exchange *next_free;
 
 	/* the request */
@@ -119,6 +121,9 @@ void exchange_on_front(struct exchange *x);
 
 /* Something happened on the backend's. */
 void exchange_on_back(struct exchange *x);
+
+/* A backend may have become usable for it (from queue). */
+void exchange_woken(struct exchange *x);
 
 /* Whether a byte of a request has come: if not, it may be given up without a
  * record by exchange_drop. */

@@ -36,6 +36,10 @@ bool request_awaits_continue(const struct exchange *x);
 /* Reads on in a body that nobody wants any more. */
 void request_discard(struct exchange *x);
 
+/* The place on the ring of what `hash_on` looks at; a key that is not there is
+ * the empty one. */
+uint64_t request_hash(const struct exchange *x);
+
 /* Safe to be sent twice: by its method (RFC 9110 9.2.2), or because the client
  * says so with an Idempotency-Key. */
 bool request_idempotent(const struct exchange *x);

@@ -12,6 +12,13 @@
 #include "evenkeel/config/config.h"
 #include "evenkeel/proxy/backend.h"
 
+enum snapshot_hash {
+	SNAPSHOT_HASH_CLIENT_IP,
+	SNAPSHOT_HASH_PATH,
+	SNAPSHOT_HASH_HEADER,
+	SNAPSHOT_HASH_COOKIE
+};
+
 struct snapshot_pool {
 	const struct cfg_pool *cfg;
 	struct upstream *upstream;
@@ -19,6 +26,8 @@ struct snapshot_pool {
 				     backend */
 	struct backend **backends;
 	size_t n_backends;
+	enum snapshot_hash hash; /* of balance = hash */
+	struct span hash_name;   /* of the header or cookie */
 };
 
 struct snapshot_route {

@@ -49,7 +49,10 @@ enum worker_order {
 	WORKER_DRAIN, /* accept nothing, end idle clients, finish the others */
 	WORKER_STOP,  /* end everything now; worker_run returns */
 	WORKER_ORDERS,
-	WORKER_ACCEPT = WORKER_ORDERS /* from another worker: there is room */
+	/* from other workers */
+	WORKER_ACCEPT = WORKER_ORDERS, /* there is room */
+	WORKER_WAKE,  /* body: the struct upstream to look at */
+	WORKER_EVICT  /* body: the struct backend to close idle ones of */
 };
 
 struct worker {

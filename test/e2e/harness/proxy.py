@@ -126,6 +126,11 @@ class Evenkeel:
         return until(lambda: len(records()) >= count and records(),
                      lambda: f"{count} access records, there are {records()}")
 
+    def waiting(self):
+        """Requests that wait for a backend, over all pools."""
+        status = json.loads(self.verb("status", "--json").stdout)
+        return sum(pool["waiting"] for pool in status["pools"])
+
     def rss_bytes(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
             line = next(ln for ln in f if ln.startswith("VmRSS"))

@@ -1,0 +1,42 @@
+/*
+ * picker - which backend a request goes to.
+ *
+ * Looks at the pool's order of turns by its `balance`, takes the first backend
+ * that is usable, and leases one of its idle connections or reserves a place
+ * for a new one in the same step.  Backups are looked at only when nothing
+ * else is usable.
+ *
+ * A backend with `max` has that many slots, one for each of its connections,
+ * idle ones included.  Where another worker's idle connection holds the last
+ * slot, that worker is asked to close it, and the request waits.
+ *
+ * Layer: proxy.  Any worker; what is shared are atomic counters.
+ *
+ * Sources: Mitzenmacher, "The Power of Two Choices in Randomized Load
+ * Balancing", 2001.
+ */
+#ifndef EVENKEEL_PROXY_PICKER_H
+#define EVENKEEL_PROXY_PICKER_H
+
+#include "evenkeel/proxy/exchange.h"
+
+enum picker_result {
+	PICKER_NONE,   /* nothing is usable now */
+	PICKER_LEASED, /* x->picked, and x->attempt has a connection */
+	PICKER_CONNECT /* x->picked, and a place for a new connection */
+};
+
+/* For a request whose attempt is initialised and not begun. */
+enum picker_result picker_pick(struct exchange *x) WARN_UNUSED;
+
+/* The same backend again, over a new connection: false when its last slot went
+ * to somebody else. */
+bool picker_again(struct backend *b) WARN_UNUSED;
+
+/* The request is no longer in flight on its backend. */
+void picker_done(struct backend *b);
+
+/* A connection of a backend with `max` has ended, or was not made. */
+void picker_slot_freed(struct worker *w, struct backend *b);
+
+#endif

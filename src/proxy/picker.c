@@ -1,0 +1,195 @@
+#include "evenkeel/proxy/picker.h"
+
+#include "evenkeel/proxy/queue.h"
+#include "evenkeel/proxy/request.h"
+#include "evenkeel/proxy/worker.h"
+
+/* Draws of random_two before it settles for any usable one. */
+#define DRAWS 4
+
+/* A place for one more connection. */
+static bool
+take_slot(struct backend *b)
+{
+	uint32_t n = atomic_load_explicit(&b->slots, memory_order_relaxed);
+
+	if (b->max == 0)
+		return true;
+	do {
+		if (n >= b->max)
+			return false;
+	} while (!atomic_compare_exchange_weak(&b->slots, &n, n + 1));
+	return true;
+}
+
+void
+picker_slot_freed(struct worker *w, struct backend *b)
+{
+	if (b->max == 0)
+		return;
+	/* Sequentially consistent, as is the count of the waiting: either
+	 * they see the slot or this thread sees them. */
+	atomic_fetch_sub(&b->slots, 1);
+	queue_wake(w, b->upstream);
+}
+
+bool
+picker_again(struct backend *b)
+{
+	if (!take_slot(b))
+		return false;
+	if (b->compared)
+		atomic_fetch_add_explicit(&b->taken, 1, memory_order_relaxed);
+	return true;
+}
+
+void
+picker_done(struct backend *b)
+{
+	if (b->compared)
+		atomic_fetch_sub_explicit(&b->taken, 1, memory_order_relaxed);
+}
+
+/* Idle connections of other workers hold slots: they are asked to go. */
+static void
+evict(struct exchange *x, struct backend *b)
+{
+	struct worker *w = x->from.w;
+
+	for (uint32_t i = 0; i < b->n_lanes; i++) {
+		struct lane *lane = &b->lanes[i];
+
+		if (i == w->index || atomic_exchange(&lane->evict_sent, true))
+			continue;
+		lane->evict.kind = WORKER_EVICT;
+		lane->evict.body = b;
+		mailbox_post(w->shared->all[i]->mail, &lane->evict);
+	}
+}
+
+static enum picker_result
+try(struct exchange *x, struct backend *b)
+{
+	uint64_t max_idle_ms =
+	    request_idempotent(x) ? WHEEL_NEVER : POOL_FRESH_MS;
+	enum picker_result result = PICKER_NONE;
+
+	if (attempt_lease(&x->attempt, b, max_idle_ms))
+		result = PICKER_LEASED;
+	else if (take_slot(b))
+		result = PICKER_CONNECT;
+	if (result == PICKER_NONE) {
+		evict(x, b);
+		return result;
+	}
+	x->picked = b;
+	if (b->compared)
+		atomic_fetch_add_explicit(&b->taken, 1, memory_order_relaxed);
+	return result;
+}
+
+static enum picker_result
+in_turn(struct exchange *x, const struct rotation *r)
+{
+	uint64_t turn = atomic_fetch_add_explicit(
+	    &x->upstream->cursor, 1, memory_order_relaxed);
+	enum picker_result result = PICKER_NONE;
+
+	for (size_t i = 0; i < r->entries && result == PICKER_NONE; i++)
+		result = try(x, r->turn[(turn + i) % r->entries]);
+	return result;
+}
+
+/* Fewer requests in flight for its weight: a/wa < b/wb. */
+static bool
+lighter(const struct backend *a, const struct backend *b)
+{
+	return (uint64_t)atomic_load_explicit(&a->taken, memory_order_relaxed) *
+	    b->weight <
+	    (uint64_t)atomic_load_explicit(&b->taken, memory_order_relaxed) *
+	    a->weight;
+}
+
+/* The lightest; among equals the next in turn, so that an idle pool rotates.
+ * When it has no slot left, whoever is next in turn and has one. */
+static enum picker_result
+lightest(struct exchange *x, const struct rotation *r)
+{
+	uint64_t turn = atomic_fetch_add_explicit(
+	    &x->upstream->cursor, 1, memory_order_relaxed);
+	struct backend *best = r->all[turn % r->n];
+	enum picker_result result;
+
+	for (size_t i = 1; i < r->n; i++) {
+		struct backend *b = r->all[(turn + i) % r->n];
+
+		if (lighter(b, best))
+			best = b;
+	}
+	result = try(x, best);
+	return result == PICKER_NONE ? in_turn(x, r) : result;
+}
+
+static enum picker_result
+better_of_two(struct exchange *x, const struct rotation *r)
+{
+	struct rng *rng = &x->from.w->rng;
+	enum picker_result result = PICKER_NONE;
+
+	for (int i = 0; i < DRAWS && result == PICKER_NONE; i++) {
+		struct backend *a = r->turn[rng_upto(rng, r->entries - 1)];
+		struct backend *b = r->turn[rng_upto(rng, r->entries - 1)];
+
+		result = try(x, lighter(b, a) ? b : a);
+	}
+	return result == PICKER_NONE ? in_turn(x, r) : result;
+}
+
+/* The owner of the key, or the next on the ring that is usable. */
+static enum picker_result
+by_hash(struct exchange *x, const struct rotation *r)
+{
+	size_t at = ring_find(r->points, r->n_points, request_hash(x));
+	struct backend *last = NULL;
+	enum picker_result result = PICKER_NONE;
+
+	for (size_t i = 0; i < r->n_points && result == PICKER_NONE; i++) {
+		struct backend *b =
+		    r->all[r->points[(at + i) % r->n_points].owner];
+
+		if (b != last)
+			result = try(x, b);
+		last = b;
+	}
+	return result;
+}
+
+static enum picker_result
+look(struct exchange *x, const struct rotation *r)
+{
+	if (r == NULL)
+		return PICKER_NONE;
+	switch (x->pool->cfg->balance) {
+	case CFG_BALANCE_LEAST_CONNECTIONS:
+		return lightest(x, r);
+	case CFG_BALANCE_RANDOM_TWO:
+		return better_of_two(x, r);
+	case CFG_BALANCE_HASH:
+		return by_hash(x, r);
+	case CFG_BALANCE_ROUND_ROBIN:
+		break;
+	}
+	return in_turn(x, r);
+}
+
+enum picker_result
+picker_pick(struct exchange *x)
+{
+	struct upstream *u = x->upstream;
+	enum picker_result result =
+	    look(x, atomic_load_explicit(&u->rotation, memory_order_acquire));
+
+	if (result != PICKER_NONE)
+		return result;
+	return look(x, atomic_load_explicit(&u->backup, memory_order_acquire));
+}
