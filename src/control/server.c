@@ -403,6 +403,10 @@ server_on_signal(int number, void *arg)
 	case SIGQUIT:
 		begin_stop(s, number);
 		break;
+	case SIGUSR1:
+		log_reopen(s->log);
+		log_message(s->ring, LOG_LEVEL_INFO, "log files opened anew");
+		break;
 	default:
 		log_message(s->ring, LOG_LEVEL_WARN,
 		    "signal %d: not available in this version, ignored",

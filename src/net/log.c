@@ -100,6 +100,13 @@ log_ring_create(struct log *l, const char *name)
 	return r;
 }
 
+void
+log_reopen(struct log *l)
+{
+	atomic_store(&l->reopen, true);
+	log_writer_call(l);
+}
+
 /* ---- producers ---- */
 
 bool

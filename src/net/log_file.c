@@ -79,6 +79,7 @@ log_file_open(const char *path, int inherited)
 	f->fd = -1;
 	f->name = strdup(path);
 	f->bytes = malloc(LOG_FILE_BYTES);
+	f->by_path = inherited < 0;
 	if (f->name && f->bytes)
 		opened = inherited >= 0 ? open_inherited(f, inherited)
 					: open_path(f, path);
@@ -88,6 +89,40 @@ log_file_open(const char *path, int inherited)
 	log_file_free(f);
 	errno = error;
 	return NULL;
+}
+
+/* What waits begins with the rest of a line. */
+static bool
+half_written(const struct log_file *f)
+{
+	return f->from < f->to && f->from > 0 && f->bytes[f->from - 1] != '\n';
+}
+
+bool
+log_file_reopen(struct log_file *f)
+{
+	struct log_file fresh = {.fd = -1};
+
+	if (!f->by_path)
+		return true;
+	log_file_write(f);
+	if (half_written(f)) {
+		errno = f->error;
+		return false;
+	}
+	if (!open_path(&fresh, f->name)) {
+		int error = errno;
+
+		if (fresh.fd >= 0)
+			(void)close(fresh.fd);
+		errno = error;
+		return false;
+	}
+	(void)close(f->fd);
+	f->fd = fresh.fd;
+	f->kind = fresh.kind;
+	f->error = 0;
+	return true;
 }
 
 void

@@ -75,22 +75,15 @@ writer_drain(struct log *l, struct log_ring *r)
 	return n;
 }
 
-/* One message of the writer itself about lines that are lost. */
+/* One message of the writer itself.  False: the log can't take it now. */
 static bool
-writer_tell(struct log *l, const char *who, uint64_t n, const char *why)
+writer_say(struct log *l, struct span message)
 {
-	char text[LOG_LINE_BYTES], line[LOG_TEXT_BYTES];
-	struct textbuf m = textbuf_make(text, sizeof(text));
+	char line[LOG_TEXT_BYTES];
 	struct textbuf t = textbuf_make(line, sizeof(line));
 	struct log_file *f = l->to[LOG_STREAM_LOG];
 
-	textbuf_str(&m, who);
-	textbuf_lit(&m, ": ");
-	textbuf_u64(&m, n);
-	textbuf_lit(&m, " lines lost: ");
-	textbuf_str(&m, why);
-	log_text_put(
-	    &t, l->format, !l->to_syslog, LOG_LEVEL_ERROR, textbuf_span(&m));
+	log_text_put(&t, l->format, !l->to_syslog, LOG_LEVEL_ERROR, message);
 	if (!f) {
 		send_syslog(LOG_LEVEL_ERROR, textbuf_span(&t), SPAN_NONE);
 		return true;
@@ -100,6 +93,40 @@ writer_tell(struct log *l, const char *who, uint64_t n, const char *why)
 	log_file_append(f, textbuf_span(&t), SPAN_NONE);
 	log_file_write(f);
 	return true;
+}
+
+/* About lines that are lost. */
+static bool
+writer_tell(struct log *l, const char *who, uint64_t n, const char *why)
+{
+	char text[LOG_LINE_BYTES];
+	struct textbuf m = textbuf_make(text, sizeof(text));
+
+	textbuf_str(&m, who);
+	textbuf_lit(&m, ": ");
+	textbuf_u64(&m, n);
+	textbuf_lit(&m, " lines lost: ");
+	textbuf_str(&m, why);
+	return writer_say(l, textbuf_span(&m));
+}
+
+static void
+writer_reopen(struct log *l)
+{
+	for (int i = 0; i < LOG_STREAMS; i++) {
+		char text[LOG_LINE_BYTES];
+		struct textbuf m = textbuf_make(text, sizeof(text));
+		struct log_file *f = l->files[i];
+
+		if (!f || log_file_reopen(f))
+			continue;
+		textbuf_str(&m, f->name);
+		textbuf_lit(&m,
+		    ": could not be opened anew, the old file stays"
+		    " in use: ");
+		textbuf_str(&m, strerror(errno));
+		(void)writer_say(l, textbuf_span(&m));
+	}
 }
 
 static uint64_t
@@ -157,6 +184,8 @@ writer_round(struct log *l)
 {
 	size_t n = 0;
 
+	if (atomic_exchange(&l->reopen, false))
+		writer_reopen(l);
 	for (int i = 0; i < LOG_STREAMS; i++)
 		if (l->files[i])
 			log_file_write(l->files[i]);
@@ -212,7 +241,7 @@ writer_sleep(struct log *l)
 	atomic_store(&l->state, WRITER_ASLEEP);
 	for (struct log_ring *r = l->rings; r && empty; r = r->next)
 		empty = log_ring_empty(r);
-	if (empty && !atomic_load(&l->stopping))
+	if (empty && !atomic_load(&l->stopping) && !atomic_load(&l->reopen))
 		writer_wait(l, writer_owes(l) ? LOG_RETRY_MS : -1);
 	atomic_store(&l->state, WRITER_BUSY);
 }

@@ -67,6 +67,11 @@ bool log_start(struct log *l) WARN_UNUSED;
 /* Writes what is in the rings, ends the thread, closes the files, frees. */
 void log_free(struct log *l);
 
+/* Any thread: has the writer open its files anew, after they were renamed or
+ * removed.  No line is lost; a file that can't be opened stays as it was, and
+ * the log says so. */
+void log_reopen(struct log *l);
+
 /*
  * From the ring's own thread: appends a whole line ('\n' included).  False
  * when the ring is full: the line is dropped and counted.  Makes no system

@@ -47,7 +47,8 @@ enum log_file_kind {
 struct log_file {
 	int fd;
 	enum log_file_kind kind;
-	char *name; /* for messages */
+	char *name;   /* for messages; the path */
+	bool by_path; /* opened by it, not inherited */
 	char *bytes;
 	size_t from, to; /* what waits: bytes[from..to) */
 	int error;       /* errno of the last write; 0: it worked */
@@ -63,6 +64,14 @@ struct log_file {
 struct log_file *log_file_open(const char *path, int inherited) WARN_UNUSED;
 /* Closes and frees; what waits is gone.  NULL does nothing. */
 void log_file_free(struct log_file *f);
+
+/*
+ * Opens the path anew and lets go of the old file: after it was renamed or
+ * removed.  What waits goes to the new one, but for the rest of a line that
+ * is half written.  True also for what was inherited, where there is nothing
+ * to do.  False: errno says why; the old one stays in use.
+ */
+bool log_file_reopen(struct log_file *f) WARN_UNUSED;
 
 /* Both go to the same place, so that they must share one log_file. */
 bool log_file_same(const struct log_file *a, const struct log_file *b);

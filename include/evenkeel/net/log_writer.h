@@ -46,6 +46,7 @@ struct log {
 	_Atomic uint64_t lost; /* by files */
 	_Atomic int state;     /* enum writer_state */
 	_Atomic bool stopping;
+	_Atomic bool reopen; /* asked for and not done */
 };
 
 /* The thread's function; `arg` is the log. */
