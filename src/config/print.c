@@ -142,7 +142,7 @@ is_preset(const struct option *o, struct span text)
 
 	if (o->preset == NULL)
 		return false;
-	if (o->type == OPTION_TEXT)
+	if (value_is_text(o))
 		return span_equal(text, span_of(o->preset));
 	alone.offset = 0;
 	CHECK(value_parse(&alone, NULL, span_of(o->preset), &value, &why) ==

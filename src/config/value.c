@@ -218,8 +218,8 @@ check_any_text(const struct option *o, struct span text, struct textbuf *why)
 	return check_text(o, text, why);
 }
 
-static bool
-is_text(const struct option *o)
+bool
+value_is_text(const struct option *o)
 {
 	return o->type == OPTION_TEXT || o->type == OPTION_HASH_ON ||
 	    o->type == OPTION_HOST;
@@ -254,7 +254,7 @@ value_parse(const struct option *o, struct arena *a, struct span text,
 	uint32_t number32;
 	int word;
 
-	if (is_text(o))
+	if (value_is_text(o))
 		return parse_text(o, a, text, object, why);
 	if (o->type == OPTION_ENUM) {
 		if (!parse_enum(o, text, &word, why))
@@ -330,7 +330,7 @@ value_put(struct textbuf *out, const struct option *o, const void *object)
 	const char *text;
 	int word;
 
-	if (is_text(o)) {
+	if (value_is_text(o)) {
 		memcpy(&text, field, sizeof(text));
 		textbuf_str(out, text);
 	} else if (o->type == OPTION_ENUM) {

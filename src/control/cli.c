@@ -45,7 +45,8 @@ static const char usage_text[] =
     "Without a file: `evenkeel 8080 3000 3001` balances 127.0.0.1:3000 and\n"
     ":3001 on 127.0.0.1:8080; `:8080` listens on all addresses.\n"
     "\n"
-    "Signals: TERM, INT, QUIT stop in order (a second one at once); USR1 opens\n"
+    "Signals: TERM, INT, QUIT stop in order (a second one at once); USR1 "
+    "opens\n"
     "the log files anew.\n";
 
 enum verb { VERB_RUN, VERB_CHECK, VERB_STATUS, VERB_CONFIG, VERB_INLINE };

@@ -105,6 +105,14 @@ set_hash(struct snapshot_pool *p, struct span text)
 						 : SNAPSHOT_HASH_CLIENT_IP;
 }
 
+static void
+set_host(struct snapshot_pool *p, struct span text)
+{
+	p->host_of_backend = span_equal(text, SPAN("backend"));
+	if (!p->host_of_backend && !span_equal(text, SPAN("keep")))
+		p->host = text;
+}
+
 /* The order of the backups, or of those that are none. */
 static bool
 build_rotation(struct snapshot_pool *p, bool backup,
@@ -133,6 +141,7 @@ build_pool(struct registry *r, struct snapshot_pool *p,
 {
 	p->cfg = cfg;
 	set_hash(p, span_of(cfg->hash_on));
+	set_host(p, span_of(cfg->host_header));
 	p->keepalive_share = share_of(cfg->keepalive, r->workers);
 	p->upstream = upstream_create(cfg->name, r->workers);
 	p->backends = calloc(cfg->n_backends, sizeof(struct backend *));

@@ -141,7 +141,7 @@ put_path(struct textbuf *out, const struct h1_head *h, struct span path)
 
 static void
 put_request_line(struct textbuf *out, const struct h1_head *h, const char *base,
-    const struct h1_framing *f, struct span default_host)
+    const struct h1_framing *f, const struct h1_forward_request *how)
 {
 	struct span host = h1_span(f->host, base);
 
@@ -149,7 +149,9 @@ put_request_line(struct textbuf *out, const struct h1_head *h, const char *base,
 	textbuf_lit(out, " ");
 	put_path(out, h, h1_span(f->path, base));
 	textbuf_lit(out, " HTTP/1.1\r\nHost: ");
-	textbuf_put(out, host.len > 0 ? host : default_host);
+	if (how->host.len > 0)
+		host = how->host;
+	textbuf_put(out, host.len > 0 ? host : how->default_host);
 	textbuf_lit(out, "\r\n");
 }
 
@@ -182,11 +184,11 @@ h1_forward_request(struct textbuf *out, const struct h1_head *h,
 	    .under_drops = REQUEST_DROPS | BIT(H1_FIELD_VIA),
 	    .nominates = f->nominates};
 
-	if (starts_well(h, base, f)) {
+	if (how->host.len == 0 && starts_well(h, base, f)) {
 		c.run = h->start;
 		copy_fields(out, &c, h->fields + 1);
 	} else {
-		put_request_line(out, h, base, f, how->default_host);
+		put_request_line(out, h, base, f, how);
 		c.run = h->n_fields > 0 ? h->fields[0].name.off : h->len - 2;
 		copy_fields(out, &c, h->fields);
 	}

@@ -80,8 +80,7 @@ on_failed(struct flow *f, const struct flow_input *in)
 	 * it is used again; that says nothing about the backend. */
 	if (outcome == ACCESS_STALE && in->resendable) {
 		f->stale_replaced = true;
-		return reported(
-		    go(f, FLOW_CONNECTING, FLOW_CONNECT_FRESH), outcome);
+		return reported(go(f, FLOW_PICKING, FLOW_PICK_FRESH), outcome);
 	}
 	return reported(
 	    reply(f, status_of(outcome), end_of(outcome), 0), outcome);
@@ -169,9 +168,6 @@ in_connecting(struct flow *f, const struct flow_input *in)
 	switch (in->event) {
 	case FLOW_EV_CONNECTED:
 		return go(f, FLOW_AWAITING, FLOW_SEND);
-	/* The place of the stale connection went to somebody else. */
-	case FLOW_EV_NONE_USABLE:
-		return go(f, FLOW_WAITING, FLOW_QUEUE);
 	case FLOW_EV_FAILED:
 		return on_failed(f, in);
 	case FLOW_EV_DEADLINE:

@@ -90,21 +90,23 @@ order_queue(struct exchange *x, struct flow_input *in)
 	return true;
 }
 
+/* After a stale connection: everything as it was before it was sent. */
+static struct flow_input
+order_pick_fresh(struct exchange *x)
+{
+	attempt_init(
+	    &x->attempt, x, x->pool->cfg, x->fields + x->n_request_fields);
+	pump_rewind(&x->upload, x->from.conn);
+	x->upload_over = x->upload_failed = false;
+	x->why = "";
+	return exchange_event(
+	    picker_again(x->picked) ? FLOW_EV_PICKED : FLOW_EV_NONE_USABLE);
+}
+
 /* True: `in` has an event. */
 static bool
-order_connect(struct exchange *x, bool fresh, struct flow_input *in)
+order_connect(struct exchange *x, struct flow_input *in)
 {
-	if (fresh) {
-		attempt_init(&x->attempt, x, x->pool->cfg,
-		    x->fields + x->n_request_fields);
-		pump_rewind(&x->upload, x->from.conn);
-		x->upload_over = x->upload_failed = false;
-		x->why = "";
-		if (!picker_again(x->picked)) {
-			*in = exchange_event(FLOW_EV_NONE_USABLE);
-			return true;
-		}
-	}
 	switch (attempt_connect(&x->attempt, x->picked)) {
 	case CONN_OK:
 		*in = exchange_event(FLOW_EV_CONNECTED);
@@ -200,10 +202,14 @@ carry_out(
 		*in = order_pick(x);
 		return true;
 	}
+	if (o->set & FLOW_PICK_FRESH) {
+		*in = order_pick_fresh(x);
+		return true;
+	}
 	if (o->set & FLOW_QUEUE)
 		return order_queue(x, in);
-	if (o->set & (FLOW_CONNECT | FLOW_CONNECT_FRESH))
-		return order_connect(x, o->set & FLOW_CONNECT_FRESH, in);
+	if (o->set & FLOW_CONNECT)
+		return order_connect(x, in);
 	if (o->set & FLOW_SEND)
 		return request_send(x, in);
 	if (o->set & FLOW_COMMIT)

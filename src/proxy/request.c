@@ -172,6 +172,7 @@ put_request_head(struct exchange *x, struct textbuf *out)
 		? SPAN_NONE
 		: span_make(x->id, EXCHANGE_ID_BYTES),
 	    .expect_continue = x->framing.expect_continue,
+	    .host = x->pool->host_of_backend ? x->picked->host : x->pool->host,
 	    .default_host = x->picked->host,
 	};
 

@@ -202,3 +202,12 @@ def test_max_holds_over_all_workers(lb, backend):
     assert not bad
     assert most[0] <= 2
     assert proxy.waiting() == 0
+
+
+@pytest.mark.parametrize("value, want", [("keep", "lb.test"), ("backend", None), ("other.test:81",) * 2])
+def test_host_header(lb, backend, client, value, want):
+    b = backend()
+    proxy = lb([b], pool=f"host_header = {value}\n")
+    assert client(proxy).ask().status == 200
+    assert b.requests[0].all("host") == [want or b.address]
+    assert b.requests[0].one("x-forwarded-host") == "lb.test"

@@ -50,8 +50,8 @@ def key(section, line):
      "tls_ticket_keys redirect tls_min_version tls_ciphers tls_ciphersuites tls_client_ca alpn "
      "listen backend"),
     (b"route r", "backend bind prefix"),
-    (b"pool p", "hash_on queue_timeout queue_size tls_verify tls_ca tls_server_name "
-     "tls_certificate tls_key resolve host_header proxy_protocol slow_start retry_attempts "
+    (b"pool p", "tls_verify tls_ca tls_server_name "
+     "tls_certificate tls_key resolve proxy_protocol slow_start retry_attempts "
      "retry_on retry_base retry_cap retry_jitter retry_first_wait retry_budget retry_budget_min "
      "retry_non_idempotent retry_body_limit attempt_timeout health health_path health_method "
      "health_host health_status health_body health_port health_interval health_interval_down "
@@ -133,7 +133,7 @@ def test_sizes_and_numbers(tmp_path):
                lines(b"request_id", b"client", b"on") + lines(b"bind", b"nobody:http"))
     check_many(tmp_path, b"pool", lines(b"keepalive", b"0", b"65535", b"0064"),
                lines(b"keepalive", b"65536", b"64k", b"-1", b"", b"all") +
-               lines(b"balance", b"random", b"hash", b"ROUND_ROBIN", b"least_connections", b"") +
+               lines(b"balance", b"random", b"hashed", b"ROUND_ROBIN", b"least_conn", b"") +
                lines(b"max_headers", b"0", b"1001"))
     check_all(tmp_path, [key(b"global", v) for v in (
         b"workers = 256", b"shutdown_timeout = 0", b"shutdown_timeout = 1h")],
@@ -161,8 +161,8 @@ def test_backends(tmp_path):
            b"127.0.0.1:80 weight=0", b"127.0.0.1:80 weight=257", b"127.0.0.1:80 weight=",
            b"127.0.0.1:80 weight=-1", b"127.0.0.1:80 weight=1.5", b"127.0.0.1:80 weight",
            b"127.0.0.1:80 weight=1 weight=1", b"127.0.0.1:80 name=a name=b",
-           b"127.0.0.1:80 name=", b"127.0.0.1:80 name=a/b", b"127.0.0.1:80 max=5",
-           b"127.0.0.1:80 backup", b"127.0.0.1:80 color=red", b"127.0.0.1:80 weight = 2",
+           b"127.0.0.1:80 name=", b"127.0.0.1:80 name=a/b", b"127.0.0.1:80 max=0",
+           b"127.0.0.1:80 backup=yes", b"127.0.0.1:80 color=red", b"127.0.0.1:80 weight = 2",
            b"https://127.0.0.1:80", b"http://127.0.0.1:80", b"srv:_http._tcp.x",
            b"127.0.0.1:80 127.0.0.1:81", b"127.0.0.1:80; weight=2", b"a b:80", b"-x:80/",
            b"unix:", b"127.0.0.1:9", b"127.0.0.1:80 name=127.0.0.1:9"]

@@ -50,10 +50,38 @@ close_pool(void **state)
 static void
 publish(size_t n)
 {
-	struct rotation *r = rotation_create(backends, n);
+	struct rotation *r = rotation_create(backends, n, false);
 
 	assert_non_null(r);
-	free(atomic_exchange(&pool->rotation, r));
+	rotation_free(atomic_exchange(&pool->rotation, r));
+}
+
+/* Whose turn it is, as the picker finds it when all are usable. */
+static struct backend *
+pick(void)
+{
+	const struct rotation *r = atomic_load(&pool->rotation);
+
+	return r->turn[atomic_fetch_add(&pool->cursor, 1) % r->entries];
+}
+
+/* A ring has every backend, by its weight; the same key leads to the same. */
+static void
+ring_of_all(void **state)
+{
+	struct rotation *r = rotation_create(backends, 3, true);
+	unsigned points[3] = {0};
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(r->n, 3);
+	for (size_t i = 0; i < r->n_points; i++) {
+		points[r->points[i].owner]++;
+		assert_true(i == 0 || r->points[i - 1].at <= r->points[i].at);
+	}
+	assert_int_equal(points[0], r->n_points / 3);
+	assert_int_equal(points[1], r->n_points / 3);
+	rotation_free(r);
 }
 
 static void
@@ -80,8 +108,8 @@ static void
 nothing_usable(void **state)
 {
 	(void)state;
-	assert_null(upstream_pick(pool));
-	assert_null(rotation_create(backends, 0));
+	assert_null(atomic_load(&pool->rotation));
+	assert_null(rotation_create(backends, 0, false));
 	assert_int_equal(atomic_load(&pool->cursor), 0);
 }
 
@@ -91,9 +119,9 @@ in_plain_order(void **state)
 	(void)state;
 	publish(3);
 	for (size_t i = 0; i < 9; i++)
-		assert_ptr_equal(upstream_pick(pool), backends[i % 3]);
+		assert_ptr_equal(pick(), backends[i % 3]);
 	publish(1);
-	assert_ptr_equal(upstream_pick(pool), backends[0]);
+	assert_ptr_equal(pick(), backends[0]);
 }
 
 static void
@@ -108,7 +136,7 @@ by_weight(void **state)
 	publish(3);
 	assert_int_equal(atomic_load(&pool->rotation)->entries, 6);
 	for (size_t i = 0; i < 600; i++) {
-		struct backend *b = upstream_pick(pool);
+		struct backend *b = pick();
 
 		for (size_t k = 0; k < 3; k++)
 			seen[k] += b == backends[k];
@@ -131,7 +159,7 @@ pick_many(void *arg)
 
 	pthread_barrier_wait(p->begin);
 	for (size_t i = 0; i < PICKS; i++) {
-		struct backend *b = upstream_pick(pool);
+		struct backend *b = pick();
 
 		for (size_t k = 0; k < BACKENDS; k++)
 			p->seen[k] += b == backends[k];
@@ -276,6 +304,7 @@ main(void)
 	    POOLED(strict_over_threads),
 	    POOLED(counts_by_listener_and_code),
 	    POOLED(read_while_counted),
+	    POOLED(ring_of_all),
 	    cmocka_unit_test(freeing_nothing),
 	};
 

@@ -129,7 +129,8 @@ names_have_48_bytes(void **state)
 		"k23456789012345678901234567890123456789012345678 = 1\n")),
 	    "f:5: [pool web] "
 	    "k23456789012345678901234567890123456789012345678: unknown key; "
-	    "allowed: backend, balance, connect_timeout, response_timeout, "
+	    "allowed: backend, balance, hash_on, queue_timeout, queue_size, "
+	    "host_header, connect_timeout, response_timeout, "
 	    "stream_timeout, request_timeout, max_header_size, max_headers, "
 	    "keepalive, keepalive_timeout\n");
 }
@@ -141,6 +142,7 @@ line_numbers_are_of_physical_lines(void **state)
 	assert_string_equal(problems_of(SPAN("\xef\xbb\xbf\r\n; c\r\n" WEB
 					     "\n\n" POOL "\r\nx=1\r\n")),
 	    "f:10: [pool web] x: unknown key; allowed: backend, balance, "
+	    "hash_on, queue_timeout, queue_size, host_header, "
 	    "connect_timeout, response_timeout, stream_timeout, "
 	    "request_timeout, max_header_size, max_headers, keepalive, "
 	    "keepalive_timeout\n");
@@ -300,7 +302,7 @@ example_is_valid_with_all_that_is_off(void **state)
 	assert_true(inifile_parse(&f, textbuf_span(&t)));
 	assert_non_null(f.cfg);
 	assert_int_equal(f.cfg->n_routes, 1);
-	assert_int_equal(f.cfg->pools[0].n_backends, 4);
+	assert_int_equal(f.cfg->pools[0].n_backends, 5);
 	assert_string_equal(f.cfg->global.control, "/run/evenkeel.sock");
 	inifile_free(&f);
 }

@@ -34,6 +34,9 @@ void value_put_duration(struct textbuf *out, uint64_t ms);
 /* In the largest unit that divides it: "16k", "8M", "1000". */
 void value_put_size(struct textbuf *out, uint64_t bytes);
 
+/* The field of such an option is a const char *. */
+bool value_is_text(const struct option *o);
+
 /* A name of the configuration: letters, digits, '_', '.', '-'. */
 bool value_is_name(struct span text);
 

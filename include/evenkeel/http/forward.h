@@ -27,6 +27,7 @@ struct h1_forward_request {
 				       what came only this is sent on */
 	struct span request_id;     /* X-Request-Id; empty: none sent */
 	bool expect_continue;       /* pass `Expect: 100-continue` on */
+	struct span host; /* the Host that is sent; empty: the client's */
 	struct span default_host; /* for a request without one (HTTP/1.0): many
 				     servers refuse an empty Host */
 };

@@ -67,16 +67,16 @@ enum flow_event {
 
 /* Orders are carried out in this order of bits. */
 enum flow_order {
-	FLOW_REPORT = 1 << 0,        /* the attempt is over: `outcome` */
-	FLOW_PICK = 1 << 1,          /* choose a backend */
-	FLOW_QUEUE = 1 << 2,         /* wait for one */
-	FLOW_CONNECT = 1 << 3,       /* open a connection to the picked one */
-	FLOW_CONNECT_FRESH = 1 << 4, /* the same backend, a new connection */
-	FLOW_SEND = 1 << 5,          /* head and body to the backend */
-	FLOW_COMMIT = 1 << 6,        /* pass the response on */
-	FLOW_REPLY = 1 << 7,         /* answer with `status` ourselves */
-	FLOW_ABORT_CLIENT = 1 << 8,  /* break the client's connection off */
-	FLOW_FINISH = 1 << 9         /* write the record; the request is over */
+	FLOW_REPORT = 1 << 0,       /* the attempt is over: `outcome` */
+	FLOW_PICK = 1 << 1,         /* choose a backend */
+	FLOW_PICK_FRESH = 1 << 2,   /* the same again, for a new connection */
+	FLOW_QUEUE = 1 << 3,        /* wait for one */
+	FLOW_CONNECT = 1 << 4,      /* open a connection to the picked one */
+	FLOW_SEND = 1 << 5,         /* head and body to the backend */
+	FLOW_COMMIT = 1 << 6,       /* pass the response on */
+	FLOW_REPLY = 1 << 7,        /* answer with `status` ourselves */
+	FLOW_ABORT_CLIENT = 1 << 8, /* break the client's connection off */
+	FLOW_FINISH = 1 << 9        /* write the record; the request is over */
 };
 
 struct flow_input {

@@ -26,6 +26,8 @@ struct snapshot_pool {
 				     backend */
 	struct backend **backends;
 	size_t n_backends;
+	bool host_of_backend;    /* host_header = backend */
+	struct span host;        /* ...or this one; empty: the client's */
 	enum snapshot_hash hash; /* of balance = hash */
 	struct span hash_name;   /* of the header or cookie */
 };

@@ -51,8 +51,8 @@ enum worker_order {
 	WORKER_ORDERS,
 	/* from other workers */
 	WORKER_ACCEPT = WORKER_ORDERS, /* there is room */
-	WORKER_WAKE,  /* body: the struct upstream to look at */
-	WORKER_EVICT  /* body: the struct backend to close idle ones of */
+	WORKER_WAKE, /* body: the struct upstream to look at */
+	WORKER_EVICT /* body: the struct backend to close idle ones of */
 };
 
 struct worker {
