@@ -23,7 +23,7 @@ make(struct made *m, size_t n, const uint32_t *turns)
 {
 	m->count = 0;
 	for (size_t i = 0; i < n; i++) {
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "backend%zu", i);
 		m->names[i] = ring_hash(span_of(name));
@@ -40,7 +40,7 @@ make(struct made *m, size_t n, const uint32_t *turns)
 static uint32_t
 owner(const struct made *m, unsigned key)
 {
-	char text[16];
+	char text[32];
 
 	snprintf(text, sizeof(text), "key%u", key);
 	return m
