@@ -45,7 +45,8 @@ put_item(const struct cfg_build *b, const struct draft_item *i, void *to)
 	} else if (type == OPTION_BINDS || type == OPTION_ADDRESS) {
 		memcpy(to, &i->backend.addr, sizeof(i->backend.addr));
 	} else {
-		if (type != OPTION_HOSTS && type != OPTION_PATHS)
+		if (type != OPTION_HOSTS && type != OPTION_PATHS &&
+		    type != OPTION_CIDRS)
 			pointer = target(b, i);
 		memcpy(to, &pointer, sizeof(pointer));
 	}

@@ -3,6 +3,7 @@
 
 #include "evenkeel/base/num.h"
 #include "evenkeel/config/address.h"
+#include "evenkeel/http/cidr.h"
 #include "evenkeel/config/problem.h"
 
 #define WHY_MAX 512
@@ -180,6 +181,22 @@ parse_path(const struct option *o, struct arena *a, struct span text,
 }
 
 static enum value_outcome
+parse_cidr(
+    struct arena *a, struct span text, const char **kept, struct textbuf *why)
+{
+	char room[CIDR_TEXT_BYTES];
+	struct textbuf t = textbuf_make(room, sizeof(room));
+	struct cidr c;
+	enum cidr_error e = cidr_parse(text, &c);
+
+	if (e != CIDR_OK)
+		return bad(why, cidr_error_text(e));
+	cidr_put(&t, &c);
+	*kept = arena_text(a, textbuf_span(&t));
+	return *kept != NULL ? VALUE_OK : VALUE_NO_MEMORY;
+}
+
+static enum value_outcome
 parse_name(
     struct arena *a, struct span text, const char **name, struct textbuf *why)
 {
@@ -201,6 +218,8 @@ parse_element(struct arena *a, struct span text, struct draft_item *item,
 		return address_parse_host(a, text, &item->text, why);
 	if (o->type == OPTION_PATHS)
 		return parse_path(o, a, text, &item->text, why);
+	if (o->type == OPTION_CIDRS)
+		return parse_cidr(a, text, &item->text, why);
 	if (o->type == OPTION_POOL_NAME || o->type == OPTION_LISTENER_NAMES)
 		return parse_name(a, text, &item->text, why);
 	item->text = arena_text(a, text);

@@ -127,11 +127,24 @@ const struct option option_table[] = {
 	.min = 0, .max = BODY_MAX_BYTES, .preset = "0", .reloadable = true,
 	.help = "A longer request body is answered with 413; 0 is no limit."},
     {LISTENER(forwarded), .name = "forwarded", .type = OPTION_ENUM,
-	.words = "x|off", .preset = "x", .reloadable = true,
+	.words = "off|x|rfc7239|both", .preset = "x", .reloadable = true,
 	.help = "How backends learn about the client: x sets "
-		"X-Forwarded-For, -Proto and -Host, off sends none of them; "
-		"what the client itself sent under these names is always "
-		"removed."},
+		"X-Forwarded-For, -Proto and -Host, rfc7239 sets Forwarded, "
+		"both sets both, off none of them. What the client itself "
+		"sent under these names is removed, unless it is one of "
+		"`trusted_proxies`."},
+    {LISTENER(trusted),
+	.offset_count = offsetof(struct cfg_listener, n_trusted),
+	.name = "trusted_proxies", .type = OPTION_CIDRS, .repeats = true,
+	.reloadable = true, .without = "nobody",
+	.allowed = "addresses and blocks such as 10.0.0.0/8",
+	.help = "Proxies in front whose X-Forwarded-*, Forwarded and "
+		"X-Request-Id are kept and extended; the client in records "
+		"and for `hash_on` is then the one behind them."},
+    {LISTENER(proxy_protocol), .name = "proxy_protocol", .type = OPTION_ENUM,
+	.words = "off|on", .preset = "off", .reloadable = true,
+	.help = "Every connection must begin with a PROXY protocol header, "
+		"version 1 or 2, that says who the client is."},
     {LISTENER(request_id), .name = "request_id", .type = OPTION_ENUM,
 	.words = "off|backend|both", .preset = "backend", .reloadable = true,
 	.help = "Who is sent the X-Request-Id of a request: nobody, the "
@@ -197,6 +210,10 @@ const struct option option_table[] = {
 	.help = "The Host that backends see: keep is what the client sent, "
 		"backend is the address of the backend, anything else is sent "
 		"as it is."},
+    {POOL(proxy_protocol), .name = "proxy_protocol", .type = OPTION_ENUM,
+	.words = "off|v1|v2", .preset = "off", .reloadable = true,
+	.help = "The PROXY protocol header that connections to backends begin "
+		"with; each is then used for one request only."},
     {POOL(connect_timeout_ms), .name = "connect_timeout", WAIT, .preset = "2s",
 	.help = "How long connecting to a backend may take."},
     {POOL(response_timeout_ms), .name = "response_timeout", WAIT,

@@ -121,6 +121,17 @@ put_nearest(struct textbuf *why, const struct nearest *n)
 }
 
 static bool
+is_one_of(struct span text, const char *words)
+{
+	struct span rest = span_of(words), word;
+
+	while (value_next_word(&rest, &word))
+		if (span_equal(text, word))
+			return true;
+	return false;
+}
+
+static bool
 parse_enum(
     const struct option *o, struct span text, int *value, struct textbuf *why)
 {
@@ -132,21 +143,16 @@ parse_enum(
 			*value = i;
 			return true;
 		}
+	/* A switch may be written in other words, too. */
+	if (span_equal(span_of(o->words), SPAN("off|on")) &&
+	    is_one_of(text, "yes|true|no|false")) {
+		*value = is_one_of(text, "yes|true");
+		return true;
+	}
 	nearest_init(&near, text);
 	nearest_offer_words(&near, o->words);
 	textbuf_lit(why, "unknown word");
 	put_nearest(why, &near);
-	return false;
-}
-
-static bool
-is_one_of(struct span text, const char *words)
-{
-	struct span rest = span_of(words), word;
-
-	while (value_next_word(&rest, &word))
-		if (span_equal(text, word))
-			return true;
 	return false;
 }
 

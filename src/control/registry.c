@@ -41,6 +41,7 @@ registry_free(struct registry *r)
 	for (size_t i = 0; i < s->n_listeners; i++) {
 		front_free(s->listeners[i].front);
 		free(s->listeners[i].routes);
+		free(s->listeners[i].trusted);
 	}
 	upstream_free(s->no_pool);
 	free(s->pools);
@@ -168,6 +169,20 @@ route_serves(const struct cfg_route *r, const struct cfg_listener *l)
 	return r->n_listeners == 0;
 }
 
+/* The blocks of trusted_proxies; config has checked them. */
+static bool
+build_trusted(struct snapshot_listener *l)
+{
+	l->trusted = calloc(l->cfg->n_trusted + 1, sizeof(*l->trusted));
+	if (l->trusted == NULL)
+		return false;
+	for (size_t i = 0; i < l->cfg->n_trusted; i++)
+		if (cidr_parse(span_of(l->cfg->trusted[i]), &l->trusted[i]) ==
+		    CIDR_OK)
+			l->n_trusted++;
+	return l->n_trusted == l->cfg->n_trusted;
+}
+
 static bool
 build_listener(struct snapshot *s, struct snapshot_listener *l,
     const struct cfg_listener *cfg)
@@ -176,7 +191,7 @@ build_listener(struct snapshot *s, struct snapshot_listener *l,
 	l->front = front_create(cfg->name);
 	l->pool = pool_of(s, cfg->pool);
 	l->routes = calloc(s->cfg->n_routes + 1, sizeof(*l->routes));
-	if (l->front == NULL || l->routes == NULL)
+	if (l->front == NULL || l->routes == NULL || !build_trusted(l))
 		return false;
 	for (size_t i = 0; i < s->cfg->n_routes; i++) {
 		const struct cfg_route *route = &s->cfg->routes[i];

@@ -150,3 +150,27 @@ address_on_loopback(const struct address *a)
 	return a->u.any.sa_family == AF_INET6 &&
 	    IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
 }
+
+struct ip
+address_ip(const struct sockaddr *a)
+{
+	const struct sockaddr_in *in4 = (const void *)a;
+	const struct sockaddr_in6 *in6 = (const void *)a;
+
+	if (a->sa_family == AF_INET)
+		return ip_make(IP_V4, &in4->sin_addr);
+	if (a->sa_family == AF_INET6)
+		return ip_unmap(ip_make(IP_V6, &in6->sin6_addr));
+	return (struct ip){.family = IP_NONE};
+}
+
+uint16_t
+address_port(const struct address *a)
+{
+	const struct sockaddr_in *in4 = (const void *)&a->u.storage;
+	const struct sockaddr_in6 *in6 = (const void *)&a->u.storage;
+
+	if (a->u.any.sa_family == AF_INET)
+		return ntohs(in4->sin_port);
+	return a->u.any.sa_family == AF_INET6 ? ntohs(in6->sin6_port) : 0;
+}

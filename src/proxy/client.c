@@ -2,16 +2,18 @@
 
 #include <stdlib.h>
 
+#include "evenkeel/http/proxyproto.h"
 #include "evenkeel/proxy/exchange.h"
 #include "evenkeel/proxy/worker.h"
 
 #define CLIENT_MAGIC 0x436c6965U
 
 enum client_state {
-	CLIENT_IDLE,   /* no byte of a request is there */
-	CLIENT_BUSY,   /* an exchange has the connection */
-	CLIENT_LINGER, /* FIN is sent; what comes is thrown away */
-	CLIENT_ENDED   /* closed; the memory goes at the end of the turn */
+	CLIENT_GREETING, /* its PROXY header is not complete */
+	CLIENT_IDLE,     /* no byte of a request is there */
+	CLIENT_BUSY,     /* an exchange has the connection */
+	CLIENT_LINGER,   /* FIN is sent; what comes is thrown away */
+	CLIENT_ENDED     /* closed; the memory goes at the end of the turn */
 };
 
 struct client {
@@ -27,11 +29,15 @@ struct client {
 	uint64_t linger_since_ms;  /* the last sign that the answer is read */
 	uint32_t unsent;           /* of the answer, when last looked at */
 	uint64_t counted_in, counted_out;
+	struct ip peer;
+	uint16_t peer_port;
+	bool trusted;
 	uint8_t ip_len;
 	char ip[ADDRESS_IP_BYTES];
 };
 
 static void client_next(struct client *c);
+static void client_greet(struct client *c);
 
 static bool
 client_ok(const struct client *c)
@@ -225,6 +231,9 @@ client_next(struct client *c)
 	    .conn = &c->conn,
 	    .front = c->front,
 	    .client_ip = span_make(c->ip, c->ip_len),
+	    .peer = c->peer,
+	    .peer_port = c->peer_port,
+	    .trusted = c->trusted,
 	    .ops = &client_exchange_ops,
 	    .arg = c};
 
@@ -245,6 +254,9 @@ client_on_ready(struct conn *conn, void *arg)
 
 	CHECK(client_ok(c));
 	switch (c->state) {
+	case CLIENT_GREETING:
+		client_greet(c);
+		break;
 	case CLIENT_IDLE:
 		if (conn->readable)
 			client_next(c);
@@ -283,17 +295,91 @@ client_on_timer(struct wheel_timer *t, uint64_t now_ms)
 	CHECK(client_ok(c));
 	if (c->state == CLIENT_LINGER && linger_longer(c, now_ms))
 		return;
-	if (c->state == CLIENT_IDLE || c->state == CLIENT_LINGER)
+	if (c->state != CLIENT_BUSY)
 		client_end(c, false);
 }
 
+/* Who it is, by its socket or by its PROXY header. */
 static void
-note_ip(struct client *c, const struct sockaddr *peer)
+note_peer(struct client *c, struct ip peer, uint16_t port)
 {
-	struct textbuf ip = textbuf_make(c->ip, sizeof(c->ip));
+	const struct snapshot_listener *l =
+	    snapshot_listener_of(c->w->snapshot, c->front);
+	struct textbuf text = textbuf_make(c->ip, sizeof(c->ip));
 
-	address_put_ip(&ip, peer);
-	c->ip_len = (uint8_t)ip.len;
+	c->peer = peer;
+	c->peer_port = port;
+	ip_put(&text, &peer);
+	c->ip_len = (uint8_t)text.len;
+	c->trusted =
+	    l->n_trusted > 0 && cidr_contains(l->trusted, l->n_trusted, &peer);
+}
+
+static void
+greeted(struct client *c, const struct proxyproto_parsed *p)
+{
+	struct buf *in = c->conn.in;
+
+	in->raw += (uint32_t)p->len;
+	in->start = in->mid = in->raw;
+	if (p->header.family == PROXYPROTO_INET4 ||
+	    p->header.family == PROXYPROTO_INET6)
+		note_peer(
+		    c, ip_unmap(p->header.source.ip), p->header.source.port);
+	client_idle(c);
+}
+
+/* Reads the PROXY header, which comes before everything else. */
+static void
+client_greet(struct client *c)
+{
+	struct proxyproto_parsed p;
+	enum conn_io io;
+
+	/* Bounded: a header has an end, and the buffer, too. */
+	for (;;) {
+		const struct buf *in = c->conn.in;
+
+		if (in != NULL && buf_raw_len(in) > 0)
+			switch (proxyproto_parse(
+			    span_make(in->data + in->raw, buf_raw_len(in)),
+			    &p)) {
+			case PROXYPROTO_DONE:
+				greeted(c, &p);
+				return;
+			case PROXYPROTO_BAD:
+				log_message(c->w->log, LOG_LEVEL_WARN,
+				    "%s: %.*s: no PROXY header: %s",
+				    c->front->name, c->ip_len, c->ip,
+				    proxyproto_error_text(p.error));
+				client_end(c, false);
+				return;
+			case PROXYPROTO_MORE:
+				break;
+			}
+		io = conn_fill(&c->conn);
+		if (io == CONN_AGAIN)
+			return;
+		if (io != CONN_OK) {
+			client_end(c, false);
+			return;
+		}
+	}
+}
+
+static void
+client_begin(struct client *c)
+{
+	const struct cfg_listener *cfg =
+	    snapshot_listener_of(c->w->snapshot, c->front)->cfg;
+
+	if (cfg->proxy_protocol == CFG_OFF) {
+		client_idle(c);
+		return;
+	}
+	c->state = CLIENT_GREETING;
+	loop_arm(c->w->loop, &c->timer,
+	    loop_now_ms(c->w->loop) + cfg->header_timeout_ms);
 }
 
 void
@@ -316,13 +402,15 @@ client_accept(struct worker *w, int fd, const struct sockaddr *peer,
 	c->magic = CLIENT_MAGIC;
 	c->w = w;
 	c->front = front;
-	note_ip(c, peer);
+	note_peer(c, address_ip(peer),
+	    address_port(&(struct address){
+		.u.storage = *(const struct sockaddr_storage *)peer}));
 	wheel_timer_init(&c->timer, client_on_timer);
 	loop_task_init(&c->task, client_on_task);
 	list_push_back(&w->clients, &c->link);
 	w->n_clients++;
 	counter_add(&w->stats.clients, 1);
-	client_idle(c);
+	client_begin(c);
 }
 
 void
@@ -333,7 +421,9 @@ client_drain(struct client *c)
 		c->conn.readable = true;
 		client_next(c);
 	}
-	if (c->state == CLIENT_BUSY)
+	if (c->state == CLIENT_GREETING)
+		client_end(c, false);
+	else if (c->state == CLIENT_BUSY)
 		exchange_hurry(c->exchange);
 	else if (c->state == CLIENT_LINGER && conn_unsent(&c->conn) == 0)
 		client_end(c, false);

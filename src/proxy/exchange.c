@@ -21,6 +21,12 @@ exchange_ok(const struct exchange *x)
 	    x->n_notes <= ACCESS_ATTEMPTS_MAX;
 }
 
+struct span
+exchange_id(const struct exchange *x)
+{
+	return span_make(x->id, x->id_len);
+}
+
 struct worker *
 exchange_worker(const struct exchange *x)
 {
@@ -126,6 +132,7 @@ order_report(struct exchange *x, enum access_outcome outcome)
 {
 	struct attempt *a = &x->attempt;
 	bool reusable = outcome == ACCESS_OK && a->framing.keep_alive &&
+	    x->pool->cfg->proxy_protocol == CFG_PROXY_PROTOCOL_OFF &&
 	    a->framing.body != H1_BODY_UNTIL_CLOSE && x->upload_over &&
 	    !x->upload_failed;
 
@@ -435,6 +442,8 @@ make_id(struct exchange *x)
 	struct worker *w = x->from.w;
 	uint64_t r = rng_next(&w->rng);
 
+	x->id_len = EXCHANGE_ID_BYTES;
+	x->client = x->from.client_ip;
 	memcpy(x->id, w->id_prefix, sizeof(w->id_prefix));
 	for (size_t i = sizeof(w->id_prefix); i < EXCHANGE_ID_BYTES; i++) {
 		x->id[i] = digits[r & 15];

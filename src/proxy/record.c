@@ -118,9 +118,9 @@ write_line(struct exchange *x, uint64_t duration_us)
 	struct textbuf out = textbuf_make(line, sizeof(line));
 	struct access_record r = {
 	    .time_ms = clock_unix_ms() - duration_us / 1000,
-	    .id = span_make(x->id, EXCHANGE_ID_BYTES),
+	    .id = exchange_id(x),
 	    .listener = x->from.front->name_span,
-	    .client = x->from.client_ip,
+	    .client = x->client,
 	    .status = x->status,
 	    .bytes_in = record_bytes_in(x->from.conn) - x->bytes_in_before +
 		(x->head_done ? 0 : x->head.pos),

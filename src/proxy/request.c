@@ -1,6 +1,7 @@
 #include "evenkeel/proxy/request.h"
 
 #include "evenkeel/http/forward.h"
+#include "evenkeel/http/proxyproto.h"
 #include "evenkeel/proxy/deadline.h"
 #include "evenkeel/proxy/worker.h"
 
@@ -59,7 +60,7 @@ request_hash(const struct exchange *x)
 	case SNAPSHOT_HASH_CLIENT_IP:
 		break;
 	}
-	return ring_hash(x->from.client_ip);
+	return ring_hash(x->client);
 }
 
 static struct flow_input
@@ -76,6 +77,28 @@ routed(struct exchange *x, const char *base)
 	x->request_deadline_ms =
 	    loop_now_ms(x->from.w->loop) + pool->cfg->request_timeout_ms;
 	return exchange_event(FLOW_EV_ROUTED);
+}
+
+/* What a trusted proxy says of the client, and of the request. */
+static void
+believe(struct exchange *x, const char *base)
+{
+	const struct forwarded_walk walk = {
+	    .mode = (enum forwarded_mode)x->listener->cfg->forwarded,
+	    .peer = x->from.peer,
+	    .trusted = x->listener->trusted,
+	    .n_trusted = x->listener->n_trusted};
+	struct ip client = forwarded_client(&x->head, base, &walk);
+	struct span id = forwarded_request_id(&x->head, base);
+	struct textbuf text =
+	    textbuf_make(x->client_text, sizeof(x->client_text));
+
+	ip_put(&text, &client);
+	x->client = textbuf_span(&text);
+	if (id.len == 0)
+		return;
+	memcpy(x->id, id.ptr, id.len);
+	x->id_len = (uint8_t)id.len;
 }
 
 static struct flow_input
@@ -96,6 +119,8 @@ head_complete(struct exchange *x)
 		x->head_off = in->raw;
 		base = buf_raw(in);
 	}
+	if (x->from.trusted)
+		believe(x, base);
 	in->raw += x->head.len;
 	in->base = in->start = in->mid = in->raw;
 	pump_init(
@@ -158,19 +183,50 @@ request_read_head(struct exchange *x, struct flow_input *in)
 	}
 }
 
+_Static_assert((int)CFG_FORWARDED_X == (int)FORWARDED_X &&
+	(int)CFG_FORWARDED_RFC7239 == (int)FORWARDED_RFC7239 &&
+	(int)CFG_FORWARDED_BOTH == (int)FORWARDED_BOTH,
+    "the words of `forwarded` are its bits");
+
+/* The first bytes of a new connection to a backend that wants to know. */
+static void
+put_proxy_header(const struct exchange *x, struct textbuf *out)
+{
+	enum cfg_proxy_protocol version = x->pool->cfg->proxy_protocol;
+	struct proxyproto p = {.family = PROXYPROTO_UNKNOWN};
+	struct address local;
+
+	if (version == CFG_PROXY_PROTOCOL_OFF || x->attempt.reused)
+		return;
+	p.source.ip = x->from.peer;
+	p.source.port = x->from.peer_port;
+	if (address_of_socket(&local, x->from.conn->fd)) {
+		p.destination.ip = address_ip(&local.u.any);
+		p.destination.port = address_port(&local);
+	}
+	/* Both of one kind, or nothing is said. */
+	if (p.source.ip.family == p.destination.ip.family &&
+	    p.source.ip.family != IP_NONE)
+		p.family = p.source.ip.family == IP_V4 ? PROXYPROTO_INET4
+						       : PROXYPROTO_INET6;
+	if (version == CFG_PROXY_PROTOCOL_V1)
+		proxyproto_put_v1(out, &p);
+	else
+		proxyproto_put_v2(out, &p);
+}
+
 static void
 put_request_head(struct exchange *x, struct textbuf *out)
 {
 	const struct cfg_listener *cfg = x->listener->cfg;
 	const struct h1_forward_request how = {
-	    .forwarded = {.mode = cfg->forwarded == CFG_FORWARDED_X
-		    ? FORWARDED_X
-		    : FORWARDED_OFF,
+	    .forwarded = {.mode = (enum forwarded_mode)cfg->forwarded,
+		.trusted = x->from.trusted,
 		.https = x->from.front->https,
 		.client_ip = x->from.client_ip},
 	    .request_id = cfg->request_id == CFG_REQUEST_ID_OFF
 		? SPAN_NONE
-		: span_make(x->id, EXCHANGE_ID_BYTES),
+		: exchange_id(x),
 	    .expect_continue = x->framing.expect_continue,
 	    .host = x->pool->host_of_backend ? x->picked->host : x->pool->host,
 	    .default_host = x->picked->host,
@@ -304,6 +360,7 @@ request_send(struct exchange *x, struct flow_input *in)
 	if (spoke_first(x, in))
 		return true;
 	x->progress_ms = loop_now_ms(x->from.w->loop);
+	put_proxy_header(x, &head);
 	put_request_head(x, &head);
 	return request_pump(x, &head, in);
 }

@@ -123,7 +123,7 @@ response_commit(struct exchange *x, struct flow_input *in)
 	    !x->close_delimited && x->upload.ended;
 	how.connection = connection_field(x);
 	if (x->listener->cfg->request_id == CFG_REQUEST_ID_BOTH)
-		how.request_id = span_make(x->id, EXCHANGE_ID_BYTES);
+		how.request_id = exchange_id(x);
 	x->status = a->head.status;
 	h1_forward_response(
 	    &head, &a->head, attempt_head_base(a), &a->framing, &how);
@@ -171,7 +171,7 @@ response_reply(struct exchange *x, unsigned status, struct flow_input *in)
 	x->progress_ms = loop_now_ms(x->from.w->loop);
 	x->reply_bytes = reply_put(&out,
 	    &(struct reply){.status = status,
-		.id = span_make(x->id, EXCHANGE_ID_BYTES),
+		.id = exchange_id(x),
 		.why = span_of(x->why),
 		.error = reply_error(x->flow.end, last_outcome(x)),
 		.connection = connection_field(x),

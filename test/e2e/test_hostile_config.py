@@ -46,12 +46,12 @@ def key(section, line):
 @pytest.mark.parametrize("section, names", [
     (b"global", "user group pid_file worker Workers"),
     (b"admin", "recent slow_request bind"),
-    (b"listener a", "proxy_protocol trusted_proxies tls_certificate tls_key tls_ocsp_staple "
+    (b"listener a", "tls_certificate tls_key tls_ocsp_staple "
      "tls_ticket_keys redirect tls_min_version tls_ciphers tls_ciphersuites tls_client_ca alpn "
      "listen backend"),
     (b"route r", "backend bind prefix"),
     (b"pool p", "tls_verify tls_ca tls_server_name "
-     "tls_certificate tls_key resolve proxy_protocol slow_start retry_attempts "
+     "tls_certificate tls_key resolve slow_start retry_attempts "
      "retry_on retry_base retry_cap retry_jitter retry_first_wait retry_budget retry_budget_min "
      "retry_non_idempotent retry_body_limit attempt_timeout health health_path health_method "
      "health_host health_status health_body health_port health_interval health_interval_down "
@@ -129,7 +129,7 @@ def test_sizes_and_numbers(tmp_path):
                lines(b"max_body_size", b"1025T", b"16777216T", b"18446744073709551615",
                      b"18446744073709551616", b"-1", b"16384E") +
                lines(b"max_headers", b"0", b"1001", b"1k", b"0x10") +
-               lines(b"forwarded", b"both", b"rfc7239", b"X", b"x, off", b"") +
+               lines(b"forwarded", b"all", b"rfc7230", b"X", b"x, off", b"") +
                lines(b"request_id", b"client", b"on") + lines(b"bind", b"nobody:http"))
     check_many(tmp_path, b"pool", lines(b"keepalive", b"0", b"65535", b"0064"),
                lines(b"keepalive", b"65536", b"64k", b"-1", b"", b"all") +

@@ -130,7 +130,8 @@ names_have_48_bytes(void **state)
 	    "f:5: [pool web] "
 	    "k23456789012345678901234567890123456789012345678: unknown key; "
 	    "allowed: backend, balance, hash_on, queue_timeout, queue_size, "
-	    "host_header, connect_timeout, response_timeout, "
+	    "host_header, proxy_protocol, connect_timeout, "
+	    "response_timeout, "
 	    "stream_timeout, request_timeout, max_header_size, max_headers, "
 	    "keepalive, keepalive_timeout\n");
 }
@@ -142,7 +143,7 @@ line_numbers_are_of_physical_lines(void **state)
 	assert_string_equal(problems_of(SPAN("\xef\xbb\xbf\r\n; c\r\n" WEB
 					     "\n\n" POOL "\r\nx=1\r\n")),
 	    "f:10: [pool web] x: unknown key; allowed: backend, balance, "
-	    "hash_on, queue_timeout, queue_size, host_header, "
+	    "hash_on, queue_timeout, queue_size, host_header, proxy_protocol, "
 	    "connect_timeout, response_timeout, stream_timeout, "
 	    "request_timeout, max_header_size, max_headers, keepalive, "
 	    "keepalive_timeout\n");

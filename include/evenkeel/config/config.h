@@ -41,7 +41,19 @@ struct cfg_addr {
 enum cfg_log_level { CFG_LOG_ERROR, CFG_LOG_WARN, CFG_LOG_INFO, CFG_LOG_DEBUG };
 enum cfg_log_format { CFG_LOG_TEXT, CFG_LOG_JSON };
 enum cfg_access_format { CFG_ACCESS_COMBINED, CFG_ACCESS_JSON };
-enum cfg_forwarded { CFG_FORWARDED_X, CFG_FORWARDED_OFF };
+/* The bits of enum forwarded_mode. */
+enum cfg_forwarded {
+	CFG_FORWARDED_OFF,
+	CFG_FORWARDED_X,
+	CFG_FORWARDED_RFC7239,
+	CFG_FORWARDED_BOTH
+};
+enum cfg_switch { CFG_OFF, CFG_ON };
+enum cfg_proxy_protocol {
+	CFG_PROXY_PROTOCOL_OFF,
+	CFG_PROXY_PROTOCOL_V1,
+	CFG_PROXY_PROTOCOL_V2
+};
 enum cfg_request_id {
 	CFG_REQUEST_ID_OFF,
 	CFG_REQUEST_ID_BACKEND,
@@ -86,6 +98,9 @@ struct cfg_listener {
 	uint64_t max_body_size; /* 0: no limit */
 	enum cfg_forwarded forwarded;
 	enum cfg_request_id request_id;
+	enum cfg_switch proxy_protocol;
+	const char **trusted; /* blocks of addresses, see http/cidr */
+	size_t n_trusted;
 };
 
 struct cfg_route {
@@ -118,6 +133,7 @@ struct cfg_pool {
 	const char *hash_on;     /* client_ip, path, header:NAME, cookie:NAME */
 	const char *host_header; /* keep, backend, or what is sent */
 	uint32_t queue_timeout_ms, queue_size;
+	enum cfg_proxy_protocol proxy_protocol; /* what backends are sent */
 	uint32_t connect_timeout_ms, response_timeout_ms, stream_timeout_ms;
 	uint32_t request_timeout_ms;
 	uint32_t max_header_size, max_headers;

@@ -35,6 +35,7 @@ enum option_type {
 	OPTION_BACKENDS,  /* struct cfg_backend *, and their number */
 	OPTION_HOSTS,     /* const char **, and their number */
 	OPTION_PATHS,     /* const char **, and their number */
+	OPTION_CIDRS,     /* const char **, and their number */
 	OPTION_POOL_NAME, /* const struct cfg_pool * */
 	OPTION_LISTENER_NAMES /* const struct cfg_listener **, and their number
 			       */

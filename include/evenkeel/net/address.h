@@ -13,6 +13,7 @@
 #include "evenkeel/base/check.h"
 #include "evenkeel/base/textbuf.h"
 #include "evenkeel/config/config.h"
+#include "evenkeel/http/ip.h"
 
 /* "ffff:...:255.255.255.255" and a NUL; an IP address as text. */
 #define ADDRESS_IP_BYTES 48
@@ -40,6 +41,12 @@ void address_put_ip(struct textbuf *out, const struct sockaddr *a);
 
 /* host:port, [v6]:port or unix:/path. */
 void address_put(struct textbuf *out, const struct address *a);
+
+/* The IP address, IPv4-mapped ones as IPv4; IP_NONE of a unix socket. */
+struct ip address_ip(const struct sockaddr *a);
+
+/* The port; 0 of a unix socket. */
+uint16_t address_port(const struct address *a);
 
 /* 127.0.0.0/8 or ::1. */
 bool address_on_loopback(const struct address *a);

@@ -15,6 +15,7 @@
 #ifndef EVENKEEL_PROXY_EXCHANGE_H
 #define EVENKEEL_PROXY_EXCHANGE_H
 
+#include "evenkeel/http/forwarded.h"
 #include "evenkeel/policy/flow.h"
 #include "evenkeel/proxy/attempt.h"
 #include "evenkeel/proxy/pump.h"
@@ -44,7 +45,10 @@ struct exchange_from {
 	struct worker *w;
 	struct conn *conn; /* the client's */
 	const struct front *front;
-	struct span client_ip; /* lives as long as the exchange */
+	struct span client_ip; /* of the peer; lives as long as the exchange */
+	struct ip peer;
+	uint16_t peer_port; /* 0: not known */
+	bool trusted;       /* the peer is one of trusted_proxies */
 	const struct exchange_ops *ops;
 	void *arg;
 };
@@ -82,7 +86,10 @@ struct exchange {
 	struct h1_head head;
 	struct h1_framing framing;
 	struct pump upload;
-	char id[EXCHANGE_ID_BYTES];
+	char id[FORWARDED_ID_BYTES];
+	uint8_t id_len;
+	struct span client; /* for records and hashes: behind trusted proxies */
+	char client_text[IP_TEXT_BYTES];
 
 	/* the attempt and the answer */
 	struct attempt attempt;
@@ -141,6 +148,9 @@ void exchange_shut_down(struct exchange *x);
 struct flow_input exchange_event(enum flow_event e);
 struct flow_input exchange_refused(struct exchange *x, enum h1_error e);
 struct flow_input exchange_failed(struct exchange *x);
+
+/* X-Request-Id. */
+struct span exchange_id(const struct exchange *x);
 
 struct worker *exchange_worker(const struct exchange *x);
 

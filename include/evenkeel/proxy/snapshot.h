@@ -10,6 +10,7 @@
 #define EVENKEEL_PROXY_SNAPSHOT_H
 
 #include "evenkeel/config/config.h"
+#include "evenkeel/http/cidr.h"
 #include "evenkeel/proxy/backend.h"
 
 enum snapshot_hash {
@@ -43,6 +44,8 @@ struct snapshot_listener {
 	const struct snapshot_pool *pool; /* what no route takes; or NULL */
 	struct snapshot_route *routes;    /* of this listener, in order */
 	size_t n_routes;
+	struct cidr *trusted; /* proxies in front */
+	size_t n_trusted;
 };
 
 struct snapshot {
