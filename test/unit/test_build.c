@@ -582,6 +582,9 @@ all_is_printed_with_defaults(void **state)
 		if (strcmp(option_table[i].name, "control") == 0)
 			(void)snprintf(
 			    line, sizeof(line), "\n; control = (/run/");
+		if (strcmp(option_table[i].name, "trusted_proxies") == 0)
+			(void)snprintf(line, sizeof(line),
+			    "\n; trusted_proxies = (nobody)");
 		if (strstr(room, line) == NULL)
 			fail_msg("%s is not printed", option_table[i].name);
 	}
