@@ -312,8 +312,11 @@ verb_run(const struct cli *c)
 	return stopped_well ? 0 : EXIT_FAILED;
 }
 
+/* Reads the configuration and prints what `put` makes of it. */
 static int
-verb_check(const struct cli *c)
+print_config(const struct cli *c,
+    void (*put)(
+	struct textbuf *out, const struct cli *c, const struct cfg *cfg))
 {
 	struct inifile f;
 	struct text t = {.bytes = NULL};
@@ -322,30 +325,26 @@ verb_check(const struct cli *c)
 		return EXIT_USAGE;
 	do {
 		if (!text_more(&t))
-			return EXIT_FAILED;
-		report_put(&t.out, config_file(c), f.cfg);
+			break;
+		put(&t.out, c, f.cfg);
 	} while (t.out.full);
-	text_print(&t, stdout);
 	inifile_free(&f);
+	if (t.bytes == NULL)
+		return EXIT_FAILED;
+	text_print(&t, stdout);
 	return 0;
 }
 
-static int
-verb_config(const struct cli *c)
+static void
+put_report(struct textbuf *out, const struct cli *c, const struct cfg *cfg)
 {
-	struct inifile f;
-	struct text t = {.bytes = NULL};
+	report_put(out, config_file(c), cfg);
+}
 
-	if (!load(c, &f))
-		return EXIT_USAGE;
-	do {
-		if (!text_more(&t))
-			return EXIT_FAILED;
-		print_ini(&t.out, f.cfg, c->defaults);
-	} while (t.out.full);
-	text_print(&t, stdout);
-	inifile_free(&f);
-	return 0;
+static void
+put_ini(struct textbuf *out, const struct cli *c, const struct cfg *cfg)
+{
+	print_ini(out, cfg, c->defaults);
 }
 
 /* Where the running process listens.  The file is read tolerantly: one with
@@ -396,9 +395,9 @@ do_verb(const struct cli *c)
 	case VERB_INLINE:
 		return verb_run(c);
 	case VERB_CHECK:
-		return verb_check(c);
+		return print_config(c, put_report);
 	case VERB_CONFIG:
-		return verb_config(c);
+		return print_config(c, put_ini);
 	case VERB_STATUS:
 		return verb_status(c);
 	}
