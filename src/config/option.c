@@ -221,7 +221,8 @@ const struct option option_table[] = {
 	.help = "From the request being sent to the whole head of its final "
 		"response, in one attempt."},
     {POOL(stream_timeout_ms), .name = "stream_timeout", WAIT, .preset = "60s",
-	.help = "The longest gap between bytes of a response body."},
+	.help = "The longest gap between bytes of a response body, and how "
+		"long a tunnel (WebSocket) may be silent."},
     {POOL(request_timeout_ms), .name = "request_timeout", WAIT, .preset = "60s",
 	.help = "Everything until the head of the response goes to the "
 		"client, else the answer is 504. The clock stands still while "

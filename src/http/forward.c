@@ -173,6 +173,33 @@ put_request_id(struct textbuf *out, struct span id)
 	textbuf_lit(out, "\r\n");
 }
 
+/* RFC 9110 7.8: Upgrade goes hop by hop, so that it is written anew.  h2c is
+ * never asked for: nobody here would speak it. */
+static void
+put_upgrade(struct textbuf *out, const struct h1_head *h, const char *base)
+{
+	bool first = true;
+
+	for (uint32_t i = 0; i < h->n_fields; i++) {
+		struct span rest = h1_span(h->fields[i].value, base), protocol;
+
+		if (h->fields[i].id != H1_FIELD_UPGRADE ||
+		    h->fields[i].underscore)
+			continue;
+		while (span_next_element(&rest, &protocol)) {
+			if (protocol.len == 0 ||
+			    span_equal_nocase(protocol, SPAN("h2c")))
+				continue;
+			textbuf_str(out,
+			    first ? "Connection: Upgrade\r\nUpgrade: " : ", ");
+			textbuf_put(out, protocol);
+			first = false;
+		}
+	}
+	if (!first)
+		textbuf_lit(out, "\r\n");
+}
+
 void
 h1_forward_request(struct textbuf *out, const struct h1_head *h,
     const char *base, const struct h1_framing *f,
@@ -198,6 +225,8 @@ h1_forward_request(struct textbuf *out, const struct h1_head *h,
 	put_request_id(out, how->request_id);
 	if (how->expect_continue)
 		textbuf_lit(out, "Expect: 100-continue\r\n");
+	if (how->upgrade)
+		put_upgrade(out, h, base);
 	if (f->body == H1_BODY_CHUNKED)
 		textbuf_lit(out, "Transfer-Encoding: chunked\r\n");
 	else if (f->has_length)
@@ -262,7 +291,9 @@ h1_forward_response(struct textbuf *out, const struct h1_head *h,
 	copy_fields(out, &c, h->fields);
 	put_response_framing(out, h, f, chunked);
 	put_request_id(out, how->request_id);
-	if (how->connection == H1_CONNECTION_CLOSE)
+	if (how->upgrade)
+		put_upgrade(out, h, base);
+	else if (how->connection == H1_CONNECTION_CLOSE)
 		textbuf_lit(out, "Connection: close\r\n");
 	else if (how->connection == H1_CONNECTION_KEEPALIVE)
 		textbuf_lit(out, "Connection: keep-alive\r\n");

@@ -185,6 +185,9 @@ in_awaiting(struct flow *f, const struct flow_input *in)
 	case FLOW_EV_HEAD:
 		f->end = ACCESS_END_OK;
 		return go(f, FLOW_RELAYING, FLOW_COMMIT);
+	case FLOW_EV_SWITCHED:
+		f->end = ACCESS_END_OK;
+		return go(f, FLOW_TUNNELLING, FLOW_TUNNEL);
 	case FLOW_EV_FAILED:
 		return on_failed(f, in);
 	default:
@@ -225,6 +228,16 @@ in_relaying(struct flow *f, const struct flow_input *in)
 	}
 }
 
+/* A tunnel has no end of its own: one that has been silent for long enough is
+ * closed, and that is no failure of anybody. */
+static struct flow_orders
+in_tunnelling(struct flow *f, const struct flow_input *in)
+{
+	if (in->event == FLOW_EV_STALLED)
+		return reported(finish(f, ACCESS_END_OK, 0), ACCESS_OK);
+	return in_relaying(f, in);
+}
+
 static struct flow_orders
 in_replying(struct flow *f, const struct flow_input *in)
 {
@@ -259,6 +272,8 @@ flow_step(struct flow *f, const struct flow_input *in)
 		return in_awaiting(f, in);
 	case FLOW_RELAYING:
 		return in_relaying(f, in);
+	case FLOW_TUNNELLING:
+		return in_tunnelling(f, in);
 	case FLOW_REPLYING:
 		return in_replying(f, in);
 	case FLOW_DONE:

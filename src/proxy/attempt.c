@@ -13,7 +13,7 @@ attempt_init(struct attempt *a, struct exchange *x, const struct cfg_pool *cfg,
 	CHECK(a->back == NULL);
 	a->x = x;
 	a->backend = NULL;
-	a->reused = a->unasked = false;
+	a->reused = a->unasked = a->upgrade = false;
 	a->start_us = a->connected_us = a->sent_us = a->head_us = 0;
 	a->interim_bytes = 0;
 	a->fields = fields;
@@ -186,16 +186,17 @@ judge(struct attempt *a, enum h1_method method)
 			    "too many informational responses");
 	}
 	/* RFC 9110 7.8: nobody was asked to switch protocols. */
-	if (a->head.status == 101)
+	if (a->head.status == 101 && !a->upgrade)
 		return fail(a, ACCESS_BAD_RESPONSE,
 		    "backend switched protocols unasked");
 	e = h1_framing_response(&a->head, buf_raw(in), method, &a->framing);
 	if (e != H1_OK)
 		return fail(a, ACCESS_BAD_RESPONSE, h1_error_text(e));
-	if (a->head.status < 200)
+	if (a->head.status < 200 && a->head.status != 101)
 		return ATTEMPT_HEAD_INTERIM;
 	a->head_us = loop_now_us(a->back->conn.loop);
-	return ATTEMPT_HEAD_FINAL;
+	return a->head.status == 101 ? ATTEMPT_HEAD_SWITCHED
+				     : ATTEMPT_HEAD_FINAL;
 }
 
 static enum attempt_head

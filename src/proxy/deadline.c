@@ -14,7 +14,8 @@ enum wait {
 	WAIT_CLIENT_SENDS,
 	WAIT_CLIENT_TAKES,
 	WAIT_BACKEND_SENDS,
-	WAIT_BACKEND_TAKES
+	WAIT_BACKEND_TAKES,
+	WAIT_ANYBODY /* a tunnel */
 };
 
 static enum wait
@@ -38,6 +39,8 @@ waits_for(const struct exchange *x)
 	case FLOW_RELAYING:
 		return x->download_state == PUMP_WANT_SINK ? WAIT_CLIENT_TAKES
 							   : WAIT_BACKEND_SENDS;
+	case FLOW_TUNNELLING:
+		return WAIT_ANYBODY;
 	case FLOW_REPLYING:
 		return WAIT_CLIENT_TAKES;
 	case FLOW_CONNECTING:
@@ -54,7 +57,9 @@ deadline_mark(const struct exchange *x)
 	const struct back *back = x->attempt.back;
 	struct deadline_mark m = {.who = (int)who};
 
-	if (who == WAIT_CLIENT_SENDS)
+	if (who == WAIT_ANYBODY)
+		m.bytes = x->from.conn->bytes_in + x->from.conn->bytes_out;
+	else if (who == WAIT_CLIENT_SENDS)
 		m.bytes = x->from.conn->bytes_in;
 	else if (who == WAIT_CLIENT_TAKES)
 		m.bytes = x->from.conn->bytes_out;
@@ -88,6 +93,7 @@ attempt_deadline(const struct exchange *x)
 	case WAIT_BACKEND_TAKES:
 		return x->progress_ms + cfg->response_timeout_ms;
 	case WAIT_BACKEND_SENDS:
+	case WAIT_ANYBODY:
 		break;
 	}
 	/* In total, from the last byte of the request that was sent. */
@@ -102,7 +108,8 @@ static bool
 wants_probe(const struct exchange *x)
 {
 	return x->from.conn->unsure && x->upload.ended &&
-	    x->flow.state != FLOW_START && x->flow.state != FLOW_REPLYING;
+	    x->flow.state != FLOW_START && x->flow.state != FLOW_REPLYING &&
+	    x->flow.state != FLOW_TUNNELLING;
 }
 
 static uint64_t
@@ -129,6 +136,8 @@ limit_of(const struct exchange *x)
 		    (x->download_state == PUMP_WANT_SINK
 			    ? x->send_timeout_ms
 			    : x->stream_timeout_ms);
+	case FLOW_TUNNELLING:
+		return x->progress_ms + x->stream_timeout_ms;
 	case FLOW_REPLYING:
 		return x->progress_ms + x->send_timeout_ms;
 	case FLOW_PICKING:
@@ -194,6 +203,7 @@ awaiting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 		x->why = "backend sent no response head within "
 			 "response_timeout";
 		break;
+	case WAIT_ANYBODY:
 	case WAIT_BACKEND_TAKES:
 		x->why = "backend took no byte of the request within "
 			 "response_timeout";
@@ -251,6 +261,10 @@ deadline_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 		in->event = FLOW_EV_STALLED;
 		x->why = "backend sent no byte of the response within "
 			 "stream_timeout";
+		return true;
+	case FLOW_TUNNELLING:
+		in->event = FLOW_EV_STALLED;
+		x->why = "the tunnel was silent for stream_timeout";
 		return true;
 	case FLOW_REPLYING:
 		return true;

@@ -8,6 +8,7 @@
 #include "evenkeel/proxy/record.h"
 #include "evenkeel/proxy/request.h"
 #include "evenkeel/proxy/response.h"
+#include "evenkeel/proxy/tunnel.h"
 #include "evenkeel/proxy/worker.h"
 
 #define EXCHANGE_MAGIC 0x45786368U
@@ -132,6 +133,7 @@ order_report(struct exchange *x, enum access_outcome outcome)
 {
 	struct attempt *a = &x->attempt;
 	bool reusable = outcome == ACCESS_OK && a->framing.keep_alive &&
+	    a->head.status != 101 &&
 	    x->pool->cfg->proxy_protocol == CFG_PROXY_PROTOCOL_OFF &&
 	    a->framing.body != H1_BODY_UNTIL_CLOSE && x->upload_over &&
 	    !x->upload_failed;
@@ -221,6 +223,8 @@ carry_out(
 		return request_send(x, in);
 	if (o->set & FLOW_COMMIT)
 		return response_commit(x, in);
+	if (o->set & FLOW_TUNNEL)
+		return tunnel_open(x, in);
 	if (o->set & FLOW_REPLY)
 		return response_reply(x, o->status, in);
 	if (o->set & FLOW_FINISH)
@@ -323,6 +327,8 @@ happened(struct exchange *x, struct flow_input *in)
 		return run_awaiting(x, in);
 	case FLOW_RELAYING:
 		return run_relaying(x, in);
+	case FLOW_TUNNELLING:
+		return tunnel_run(x, in);
 	case FLOW_REPLYING:
 		return response_flush(x, in);
 	case FLOW_PICKING:

@@ -228,6 +228,7 @@ put_request_head(struct exchange *x, struct textbuf *out)
 		? SPAN_NONE
 		: exchange_id(x),
 	    .expect_continue = x->framing.expect_continue,
+	    .upgrade = x->attempt.upgrade,
 	    .host = x->pool->host_of_backend ? x->picked->host : x->pool->host,
 	    .default_host = x->picked->host,
 	};
@@ -360,6 +361,9 @@ request_send(struct exchange *x, struct flow_input *in)
 	if (spoke_first(x, in))
 		return true;
 	x->progress_ms = loop_now_ms(x->from.w->loop);
+	/* With a body it would not be clear where the tunnel begins. */
+	x->attempt.upgrade =
+	    x->framing.upgrade && x->framing.body == H1_BODY_NONE;
 	put_proxy_header(x, &head);
 	put_request_head(x, &head);
 	return request_pump(x, &head, in);

@@ -59,6 +59,9 @@ response_read(struct exchange *x, struct flow_input *in)
 			*in = (struct flow_input){
 			    .event = FLOW_EV_HEAD, .status = a->head.status};
 			return true;
+		case ATTEMPT_HEAD_SWITCHED:
+			*in = exchange_event(FLOW_EV_SWITCHED);
+			return true;
 		case ATTEMPT_HEAD_FAILED:
 			*in = exchange_failed(x);
 			return true;

@@ -112,7 +112,7 @@ check_sends(struct path *p, const struct flow_orders *o)
 	if (p->committed)
 		assert_false(o->set &
 		    (FLOW_PICK | FLOW_PICK_FRESH | FLOW_QUEUE | FLOW_CONNECT |
-			FLOW_SEND | FLOW_COMMIT | FLOW_REPLY));
+			FLOW_SEND | FLOW_COMMIT | FLOW_TUNNEL | FLOW_REPLY));
 	assert_true(p->sends <= 2);
 	/* One step never goes two ways. */
 	for (unsigned bit = FLOW_PICK; bit <= FLOW_REPLY; bit <<= 1)
@@ -124,7 +124,7 @@ check_sends(struct path *p, const struct flow_orders *o)
 static void
 check_ends(struct path *p, const struct flow_orders *o)
 {
-	if (o->set & FLOW_COMMIT) {
+	if (o->set & (FLOW_COMMIT | FLOW_TUNNEL)) {
 		assert_true(p->attempt_open);
 		assert_false(p->replying);
 		p->committed = true;
@@ -149,7 +149,8 @@ check_ends(struct path *p, const struct flow_orders *o)
 	assert_true(p->attempt_open ==
 	    (p->flow.state == FLOW_CONNECTING ||
 		p->flow.state == FLOW_AWAITING ||
-		p->flow.state == FLOW_RELAYING));
+		p->flow.state == FLOW_RELAYING ||
+		p->flow.state == FLOW_TUNNELLING));
 }
 
 static struct flow_orders
@@ -315,6 +316,7 @@ not_resendable_is_sent_once(void **state)
 
 static const struct flow_input routed = {.event = FLOW_EV_ROUTED};
 static const struct flow_input picked = {.event = FLOW_EV_PICKED};
+static const struct flow_input switched = {.event = FLOW_EV_SWITCHED};
 static const struct flow_input none = {.event = FLOW_EV_NONE_USABLE};
 static const struct flow_input leased = {.event = FLOW_EV_LEASED};
 static const struct flow_input connected = {.event = FLOW_EV_CONNECTED};
@@ -337,12 +339,15 @@ path_in(enum flow_state at)
 		(void)step(&p, &routed);
 	if (at == FLOW_WAITING)
 		(void)step(&p, &none);
-	if (at == FLOW_CONNECTING || at == FLOW_AWAITING || at == FLOW_RELAYING)
+	if (at == FLOW_CONNECTING || at == FLOW_AWAITING ||
+	    at == FLOW_RELAYING || at == FLOW_TUNNELLING)
 		(void)step(&p, &picked);
-	if (at == FLOW_AWAITING || at == FLOW_RELAYING)
+	if (at == FLOW_AWAITING || at == FLOW_RELAYING || at == FLOW_TUNNELLING)
 		(void)step(&p, &connected);
 	if (at == FLOW_RELAYING)
 		(void)step(&p, &head);
+	if (at == FLOW_TUNNELLING)
+		(void)step(&p, &switched);
 	assert_int_equal(p.flow.state, at);
 	return p;
 }
@@ -430,6 +435,15 @@ static const struct row rows[] = {
     {FLOW_AWAITING, EV(SHUTDOWN), REPORT_REPLY, END(SHUTDOWN), 503, HOW(CANCELLED)},
     {FLOW_AWAITING, EV(NO_MEMORY), REPORT_REPLY, END(INTERNAL), 503, HOW(CANCELLED)},
 
+    {FLOW_AWAITING, EV(SWITCHED), FLOW_TUNNELLING, FLOW_TUNNEL, END(OK), 0, 0},
+    {FLOW_TUNNELLING, EV(RELAYED), FLOW_DONE, FLOW_REPORT | FLOW_FINISH, END(OK), 0, HOW(OK)},
+    {FLOW_TUNNELLING, EV(BROKE_OFF), BROKEN_OFF, END(BACKEND_BROKE_OFF), 0, HOW(RESET)},
+    {FLOW_TUNNELLING, EV(STALLED), FLOW_DONE, FLOW_REPORT | FLOW_FINISH, END(OK), 0, HOW(OK)},
+    {FLOW_TUNNELLING, BAD(400), BROKEN_OFF, END(CLIENT_BAD), 0, HOW(CANCELLED)},
+    {FLOW_TUNNELLING, EV(CLIENT_SLOW), BROKEN_OFF, END(CLIENT_SLOW), 0, HOW(CANCELLED)},
+    {FLOW_TUNNELLING, EV(CLIENT_GONE), BROKEN_OFF, END(CLIENT_GONE), 0, HOW(CANCELLED)},
+    {FLOW_TUNNELLING, EV(SHUTDOWN), BROKEN_OFF, END(SHUTDOWN), 0, HOW(CANCELLED)},
+    {FLOW_TUNNELLING, EV(NO_MEMORY), BROKEN_OFF, END(INTERNAL), 0, HOW(CANCELLED)},
     {FLOW_RELAYING, EV(RELAYED), FLOW_DONE, FLOW_REPORT | FLOW_FINISH, END(OK), 0, HOW(OK)},
     {FLOW_RELAYING, EV(BROKE_OFF), BROKEN_OFF, END(BACKEND_BROKE_OFF), 0, HOW(RESET)},
     {FLOW_RELAYING, EV(STALLED), BROKEN_OFF, END(BACKEND_SLOW), 0, HOW(TIMEOUT)},

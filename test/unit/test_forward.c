@@ -84,6 +84,23 @@ test_default_host(void **state)
 }
 
 static void
+test_upgrade(void **state)
+{
+	static const struct h1_forward_request how = {.upgrade = true};
+
+	(void)state;
+	check_request("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n"
+		      "Upgrade: h2c, a/1\r\nA: b\r\nUpgrade: b\r\n\r\n",
+	    &how,
+	    "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n" VIA
+	    "Connection: Upgrade\r\nUpgrade: a/1, b\r\n\r\n");
+	check_request("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n\r\n", &how,
+	    "GET / HTTP/1.1\r\nHost: h\r\n" VIA "\r\n");
+	check_request("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: a\r\n\r\n", &bare,
+	    "GET / HTTP/1.1\r\nHost: h\r\n" VIA "\r\n");
+}
+
+static void
 test_request_lines(void **state)
 {
 	static const struct pair pairs[] = {
@@ -461,6 +478,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_default_host),
+	    cmocka_unit_test(test_upgrade),
 	    cmocka_unit_test(test_request_lines),
 	    cmocka_unit_test(test_request_fields),
 	    cmocka_unit_test(test_request_options),

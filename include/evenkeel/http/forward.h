@@ -27,6 +27,7 @@ struct h1_forward_request {
 				       what came only this is sent on */
 	struct span request_id;     /* X-Request-Id; empty: none sent */
 	bool expect_continue;       /* pass `Expect: 100-continue` on */
+	bool upgrade;     /* pass the protocols of Upgrade on, but h2c */
 	struct span host; /* the Host that is sent; empty: the client's */
 	struct span default_host; /* for a request without one (HTTP/1.0): many
 				     servers refuse an empty Host */
@@ -54,6 +55,7 @@ struct h1_forward_response {
 	bool chunked;           /* the body that follows is sent chunked; a
 				   f->body of H1_BODY_LENGTH is sent as such */
 	struct span request_id; /* X-Request-Id for the client; empty: none */
+	bool upgrade;           /* of a 101: pass Upgrade on */
 };
 
 /*

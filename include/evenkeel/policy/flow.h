@@ -33,6 +33,7 @@ enum flow_state {
 	FLOW_CONNECTING, /* the connection to the backend is being made */
 	FLOW_AWAITING,   /* the request is being sent; no final head yet */
 	FLOW_RELAYING,   /* committed: the response goes to the client */
+	FLOW_TUNNELLING, /* committed to a 101: bytes go both ways */
 	FLOW_REPLYING,   /* an answer made here goes to the client */
 	FLOW_DONE,
 	FLOW_STATES
@@ -50,6 +51,7 @@ enum flow_event {
 	FLOW_EV_CONNECTED,
 	FLOW_EV_FAILED,      /* the attempt; `outcome` says how */
 	FLOW_EV_HEAD,        /* a final response head */
+	FLOW_EV_SWITCHED,    /* a 101 that was asked for */
 	FLOW_EV_RELAYED,     /* the whole response is with the client */
 	FLOW_EV_BROKE_OFF,   /* the backend ended inside the response */
 	FLOW_EV_STALLED,     /* the backend sends nothing for stream_timeout */
@@ -74,9 +76,10 @@ enum flow_order {
 	FLOW_CONNECT = 1 << 4,      /* open a connection to the picked one */
 	FLOW_SEND = 1 << 5,         /* head and body to the backend */
 	FLOW_COMMIT = 1 << 6,       /* pass the response on */
-	FLOW_REPLY = 1 << 7,        /* answer with `status` ourselves */
-	FLOW_ABORT_CLIENT = 1 << 8, /* break the client's connection off */
-	FLOW_FINISH = 1 << 9        /* write the record; the request is over */
+	FLOW_TUNNEL = 1 << 7,       /* pass the 101 and then all bytes on */
+	FLOW_REPLY = 1 << 8,        /* answer with `status` ourselves */
+	FLOW_ABORT_CLIENT = 1 << 9, /* break the client's connection off */
+	FLOW_FINISH = 1 << 10       /* write the record; the request is over */
 };
 
 struct flow_input {

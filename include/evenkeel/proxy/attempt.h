@@ -29,7 +29,8 @@ enum attempt_head {
 	ATTEMPT_HEAD_MORE,
 	ATTEMPT_HEAD_INTERIM, /* a 1xx; see attempt_interim_done */
 	ATTEMPT_HEAD_FINAL,
-	ATTEMPT_HEAD_FAILED /* `outcome` says how */
+	ATTEMPT_HEAD_SWITCHED, /* a 101 that was asked for */
+	ATTEMPT_HEAD_FAILED    /* `outcome` says how */
 };
 
 struct attempt {
@@ -37,6 +38,7 @@ struct attempt {
 	struct back *back; /* NULL: no attempt is under way */
 	struct backend *backend;
 	bool reused;
+	bool upgrade;         /* a 101 is an answer; set by the request */
 	bool unasked;         /* bytes came that answer nothing */
 	uint64_t leased_turn; /* of the loop */
 	uint64_t start_us, connected_us, sent_us, head_us; /* 0: not yet */

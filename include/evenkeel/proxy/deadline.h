@@ -15,6 +15,7 @@
  *	AWAITING    the final head     response_timeout, in total  FAILED
  *	RELAYING    the backend        stream_timeout, a gap       STALLED
  *	RELAYING    the client         send_timeout, a gap         CLIENT_SLOW
+ *	TUNNELLING  either side        stream_timeout, a gap       STALLED
  *	REPLYING    the client         send_timeout, a gap         CLIENT_SLOW
  *
  * (While a client waits for a 100 the backend is waited for, not the body.)
