@@ -91,12 +91,11 @@ try(struct exchange *x, struct backend *b)
 static enum picker_result
 in_turn(struct exchange *x, const struct rotation *r)
 {
-	uint64_t turn = atomic_fetch_add_explicit(
-	    &x->upstream->cursor, 1, memory_order_relaxed);
+	uint64_t turn = upstream_turn(x->upstream);
 	enum picker_result result = PICKER_NONE;
 
 	for (size_t i = 0; i < r->entries && result == PICKER_NONE; i++)
-		result = try(x, r->turn[(turn + i) % r->entries]);
+		result = try(x, rotation_at(r, turn + i));
 	return result;
 }
 
@@ -115,8 +114,7 @@ lighter(const struct backend *a, const struct backend *b)
 static enum picker_result
 lightest(struct exchange *x, const struct rotation *r)
 {
-	uint64_t turn = atomic_fetch_add_explicit(
-	    &x->upstream->cursor, 1, memory_order_relaxed);
+	uint64_t turn = upstream_turn(x->upstream);
 	struct backend *best = r->all[turn % r->n];
 	enum picker_result result;
 

@@ -12,7 +12,10 @@
 static __attribute__((noinline)) struct backend *
 pick(struct upstream *u)
 {
-	return upstream_pick(u);
+	const struct rotation *r =
+	    atomic_load_explicit(&u->rotation, memory_order_acquire);
+
+	return r == NULL ? NULL : rotation_at(r, upstream_turn(u));
 }
 
 static struct rotation *
@@ -26,7 +29,7 @@ make_rotation(size_t n)
 		if (all[i] == NULL)
 			return NULL;
 	}
-	return all == NULL ? NULL : rotation_create(all, n);
+	return all == NULL ? NULL : rotation_create(all, n, false);
 }
 
 int

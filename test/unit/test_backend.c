@@ -62,7 +62,7 @@ pick(void)
 {
 	const struct rotation *r = atomic_load(&pool->rotation);
 
-	return r->turn[atomic_fetch_add(&pool->cursor, 1) % r->entries];
+	return rotation_at(r, upstream_turn(pool));
 }
 
 /* A ring has every backend, by its weight; the same key leads to the same. */

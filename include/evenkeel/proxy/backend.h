@@ -118,6 +118,20 @@ struct rotation *rotation_create(
     struct backend *const *usable, size_t n, bool hashed) WARN_UNUSED;
 void rotation_free(struct rotation *r);
 
+/* The number of the next turn, over all workers. */
+static inline uint64_t
+upstream_turn(struct upstream *u)
+{
+	return atomic_fetch_add_explicit(&u->cursor, 1, memory_order_relaxed);
+}
+
+/* Whose turn that is. */
+static inline struct backend *
+rotation_at(const struct rotation *r, uint64_t turn)
+{
+	return r->turn[turn % r->entries];
+}
+
 /* Counts an answer of `front` with `code` in the worker's lane. */
 void upstream_count(struct upstream *u, uint32_t worker,
     const struct front *front, unsigned code);
