@@ -503,8 +503,11 @@ inifile_find(
 	r.build = cfg_build_begin(&arena);
 	if (r.build != NULL)
 		(void)ini_parse_stream(reader_on_line, &r, find_on_entry, &w);
-	textbuf_put(out, w.value);
-	textbuf_byte(out, '\0');
+	/* Without it `out` stays as it is, for what the caller puts instead. */
+	if (w.value.len > 0) {
+		textbuf_put(out, w.value);
+		textbuf_byte(out, '\0');
+	}
 	inifile_free(&f);
 	free(text);
 	return w.value.len > 0 && !out->full;

@@ -240,3 +240,9 @@ def test_log_to_a_file(tmp_path, backend):
     until(lambda: log.exists() and "evenkeel ready" in log.read_text(), "the log to say ready")
     process.terminate()
     assert process.wait(10) == 0
+
+
+def test_status_of_a_file_that_names_no_control_socket(tmp_path):
+    """The default path is asked, and the message says which it is."""
+    r = run(tmp_path, "status", text=GOOD)
+    assert "evenkeel.sock" in r.stderr or r.returncode == 0
