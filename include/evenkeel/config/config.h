@@ -19,7 +19,6 @@
 #define CFG_WORKERS_MAX 256
 #define CFG_WEIGHT_MAX  256
 #define CFG_MAX_MAX     1000000 /* of a backend's max= */
-#define CFG_MAX_MAX     1000000
 /* 0 in `workers`, `max_connections`: work it out at start. */
 #define CFG_AUTO 0
 
@@ -64,6 +63,17 @@ enum cfg_balance {
 	CFG_BALANCE_LEAST_CONNECTIONS,
 	CFG_BALANCE_RANDOM_TWO,
 	CFG_BALANCE_HASH
+};
+
+/* The values of enum backoff_jitter. */
+enum cfg_jitter { CFG_JITTER_FULL, CFG_JITTER_EQUAL, CFG_JITTER_NONE };
+enum cfg_health { CFG_HEALTH_OFF, CFG_HEALTH_TCP, CFG_HEALTH_HTTP };
+enum cfg_health_method { CFG_HEALTH_GET, CFG_HEALTH_HEAD, CFG_HEALTH_OPTIONS };
+enum cfg_health_initial { CFG_HEALTH_UP, CFG_HEALTH_DOWN };
+
+/* Status codes, both ends included; 100..599. */
+struct cfg_statuses {
+	uint16_t from, to;
 };
 
 struct cfg_global {
@@ -139,6 +149,37 @@ struct cfg_pool {
 	uint32_t max_header_size, max_headers;
 	uint32_t keepalive;
 	uint32_t keepalive_timeout_ms;
+	uint32_t slow_start_ms; /* 0: none */
+	/* retry; see config/policies for the form that decides */
+	uint32_t retry_attempts; /* after the first; 0..10 */
+	const char **retry_on;   /* connect, reset, timeout, 400..599 */
+	size_t n_retry_on;
+	uint32_t retry_base_ms, retry_cap_ms;
+	enum cfg_jitter retry_jitter;
+	enum cfg_switch retry_first_wait;
+	uint32_t retry_budget_pct; /* 100: no limit */
+	uint32_t retry_budget_min; /* retries per second besides */
+	enum cfg_switch retry_non_idempotent;
+	uint32_t retry_body_limit;   /* bytes kept for replay */
+	uint32_t attempt_timeout_ms; /* 0: none of its own */
+	/* active checks */
+	enum cfg_health health;
+	const char *health_path;
+	enum cfg_health_method health_method;
+	const char *health_host; /* empty: the backend's */
+	struct cfg_statuses *health_statuses;
+	size_t n_health_statuses;
+	const char *health_body; /* empty: any */
+	uint16_t health_port;    /* 0: the backend's */
+	uint32_t health_interval_ms;
+	uint32_t health_interval_down_ms; /* 0: as health_interval_ms */
+	uint32_t health_timeout_ms;
+	uint32_t health_rise, health_fall;
+	enum cfg_health_initial health_initial;
+	/* passive checks */
+	uint32_t eject_failures; /* in a row; 0: off */
+	uint32_t eject_base_ms, eject_cap_ms;
+	uint32_t eject_max_pct;
 };
 
 struct cfg {

@@ -17,6 +17,7 @@
 #include "evenkeel/base/list.h"
 #include "evenkeel/net/address.h"
 #include "evenkeel/net/mailbox.h"
+#include "evenkeel/policy/retry.h"
 #include "evenkeel/policy/ring.h"
 #include "evenkeel/proxy/stats.h"
 
@@ -47,6 +48,15 @@ struct backend {
 	uint32_t n_lanes;
 	struct lane *lanes; /* [worker] */
 	struct upstream *upstream;
+	/* Failed attempts in a row over all workers: written by failures, and
+	 * by the first success after one. */
+	_Atomic uint32_t failures;
+	_Atomic uint64_t asked_until_ms; /* its last Retry-After; 0: none */
+	struct mail failing;             /* to control: failures in a row */
+	_Atomic bool failing_sent;
+	/* Its weight now, in hundredths (slow start); least_connections and
+	 * random_two go by it. */
+	_Atomic uint32_t weight_now;
 	/* Over all workers, and only where something asks: requests in flight
 	 * (compared) and connections (max).  On a line of their own. */
 	alignas(STATS_LINE) _Atomic uint32_t taken;
@@ -70,6 +80,11 @@ struct rotation {
 struct upstream_lane {
 	alignas(STATS_LINE) struct code_counts *_Atomic codes;
 	struct histogram duration;
+	struct counter requests; /* that took this pool */
+	struct counter retries[RETRY_CAUSES];
+	struct counter retried_status[RETRY_STATUS_MAX - RETRY_STATUS_MIN + 1];
+	struct counter denied[RETRY_VERDICTS]; /* retries that were not made */
+	struct histogram backoff;              /* waits before retries */
 	struct list queue; /* of struct exchange, oldest first; the worker's */
 	_Atomic uint64_t oldest_us; /* when its first began to wait; or
 				       UPSTREAM_NOBODY */
@@ -91,6 +106,11 @@ struct upstream {
 	alignas(STATS_LINE) _Atomic uint64_t cursor;
 	/* Requests that wait for a backend, over all workers. */
 	alignas(STATS_LINE) _Atomic uint32_t waiting;
+	/* The retry budget (policy/budget): what may be spent, set by control
+	 * and taken from by any worker; what was, for the next step. */
+	alignas(STATS_LINE) _Atomic uint32_t share_left;
+	_Atomic uint32_t floor_left;
+	_Atomic uint64_t share_spent, floor_spent;
 };
 
 struct front {

@@ -31,6 +31,9 @@ struct snapshot_pool {
 	struct span host;        /* ...or this one; empty: the client's */
 	enum snapshot_hash hash; /* of balance = hash */
 	struct span hash_name;   /* of the header or cookie */
+	struct retry_policy retry;
+	uint32_t eject_failures; /* 0: never told */
+	bool budget_limited;     /* retries take from the upstream's budget */
 };
 
 struct snapshot_route {

@@ -37,6 +37,9 @@ struct worker_shared {
 	struct worker **all; /* [workers]; complete before a thread starts */
 	/* A worker has no client left after worker_drain.  Its thread. */
 	void (*on_drained)(struct worker *w, void *arg);
+	/* As many attempts on `b` as eject_failures says have failed in a row;
+	 * told again by each further one.  The worker's thread. */
+	void (*on_failing)(struct backend *b, void *arg);
 	void *arg;
 };
 
@@ -51,7 +54,8 @@ enum worker_order {
 	WORKER_ORDERS,
 	/* from other workers */
 	WORKER_ACCEPT = WORKER_ORDERS, /* there is room */
-	WORKER_WAKE, /* body: the struct upstream to look at */
+	WORKER_WAKE, /* body: the struct upstream to look at; also from control
+		      */
 	WORKER_EVICT /* body: the struct backend to close idle ones of */
 };
 

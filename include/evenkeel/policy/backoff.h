@@ -1,0 +1,46 @@
+/*
+ * backoff - how long to wait before trying a failed request again.
+ *
+ * Truncated exponential backoff with jitter: the ceiling doubles with each
+ * retry up to a cap and the wait is drawn below it, so that many clients of a
+ * recovering backend do not come back in step.
+ *
+ * Layer: policy.  Pure: the caller brings the retry number and random bits.
+ *
+ * Sources: "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 (full
+ * and equal jitter).
+ */
+#ifndef EVENKEEL_POLICY_BACKOFF_H
+#define EVENKEEL_POLICY_BACKOFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* No wait is longer: a day. */
+#define BACKOFF_LIMIT_MS 86400000U
+
+enum backoff_jitter { BACKOFF_FULL, BACKOFF_EQUAL, BACKOFF_NONE };
+
+struct backoff_policy {
+	uint32_t base_ms; /* ceiling before the first retry; 1..cap_ms */
+	uint32_t cap_ms;  /* never exceeded; base_ms..BACKOFF_LIMIT_MS */
+	enum backoff_jitter jitter;
+};
+
+bool backoff_ok(const struct backoff_policy *p);
+
+/*
+ * Ceiling in ms before retry `n` (1 is the first; 0 counts as 1).  Never 0,
+ * never above p->cap_ms, never falls as n grows.  Cannot fail.
+ */
+uint32_t backoff_ceiling_ms(const struct backoff_policy *p, uint32_t n);
+
+/*
+ * The wait in ms before retry `n`.  `random`: 64 uniform bits, one draw for
+ * each wait.  NONE: the ceiling; EQUAL: in [ceiling/2, ceiling]; FULL: in [0,
+ * ceiling], uniform but for a bias below 2^-32.  Cannot fail.
+ */
+uint32_t
+backoff_wait_ms(const struct backoff_policy *p, uint32_t n, uint64_t random);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * retry - may an attempt that failed be followed by another one, and when.
+ *
+ * One verdict from the facts of the failed attempt.  It is a retry only when
+ * the cause is in retry_on, the request may safely reach a backend's
+ * application twice (or never reached one), its body can be sent again,
+ * attempts are left, and the wait ends before the deadline.  Whether the
+ * pool's budget has room is asked last, by the caller, for a verdict that says
+ * RETRY_YES and is not `free`.
+ *
+ * Layer: policy.  Pure.
+ *
+ * Sources: RFC 9110 9.2.2 (idempotent methods), 10.2.3 (Retry-After), 15.6
+ * (502, 503, 504); RFC 6585 4 (429).
+ */
+#ifndef EVENKEEL_POLICY_RETRY_H
+#define EVENKEEL_POLICY_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "evenkeel/http/access.h"
+#include "evenkeel/policy/backoff.h"
+
+#define RETRY_ATTEMPTS_MAX 10U
+/* Status codes that retry_on may name. */
+#define RETRY_STATUS_MIN   400U
+#define RETRY_STATUS_MAX   599U
+#define RETRY_STATUS_WORDS 4
+
+enum retry_cause {
+	RETRY_CONNECT, /* no byte reached the backend's application */
+	RETRY_RESET, /* broken off, or malformed, after the request was sent */
+	RETRY_TIMEOUT, /* no response head in time */
+	RETRY_STATUS,  /* a status of retry_on */
+	RETRY_CAUSES,
+	RETRY_NO_CAUSE = RETRY_CAUSES /* ok, stale, cancelled */
+};
+
+/* Why not, in the order in which they are looked at. */
+enum retry_verdict {
+	RETRY_YES,
+	RETRY_NOT_ASKED,      /* the cause is not in retry_on */
+	RETRY_COMMITTED,      /* (of flow: bytes are with the client) */
+	RETRY_NOT_IDEMPOTENT, /* it may have been processed */
+	RETRY_BODY,           /* more of the body is gone than was kept */
+	RETRY_ATTEMPTS,       /* none left */
+	RETRY_DEADLINE,       /* the wait would pass it, or retry_cap */
+	RETRY_BUDGET,         /* (of the caller) */
+	RETRY_VERDICTS
+};
+
+struct retry_policy {
+	uint32_t attempts; /* after the first; 0..RETRY_ATTEMPTS_MAX */
+	unsigned causes;   /* bits 1 << enum retry_cause */
+	uint64_t statuses[RETRY_STATUS_WORDS]; /* bit status - STATUS_MIN */
+	bool first_wait; /* false: at once when another backend is there */
+	bool non_idempotent;
+	struct backoff_policy backoff;
+};
+
+struct retry_facts {
+	enum access_outcome outcome; /* of the attempt; not OK */
+	unsigned status;             /* of ACCESS_STATUS */
+	bool idempotent;             /* method, or Idempotency-Key */
+	bool replayable;             /* all that was sent of the body is here */
+	bool other_usable;           /* a usable backend is untried */
+	uint32_t retries;            /* made so far (stale ones are none) */
+	uint64_t retry_after_ms;     /* of the response; 0: none */
+	uint64_t left_ms;            /* until request_timeout; UINT64_MAX: its
+					clock stands still */
+	uint64_t random;             /* 64 uniform bits */
+};
+
+struct retry_decision {
+	enum retry_verdict verdict;
+	enum retry_cause cause;
+	bool free;        /* of RETRY_YES: the budget is not asked */
+	uint32_t wait_ms; /* of RETRY_YES */
+};
+
+bool retry_policy_ok(const struct retry_policy *p);
+
+/* Whether retry_on has this status (any number is allowed). */
+bool retry_on_status(const struct retry_policy *p, unsigned status);
+
+/* Puts a status of RETRY_STATUS_MIN..MAX into the set. */
+void retry_add_status(struct retry_policy *p, unsigned status);
+
+enum retry_cause retry_cause_of(enum access_outcome o);
+
+/*
+ * RETRY_YES with the wait, or the first reason in the order of enum
+ * retry_verdict why not.  The wait: backoff of retry `retries + 1`; 0 for the
+ * first one without first_wait when another backend is usable; at least
+ * retry_after_ms when none is (RETRY_DEADLINE when that exceeds the cap).
+ * A wait of exactly left_ms or more is RETRY_DEADLINE.  Cannot fail.
+ */
+struct retry_decision retry_decide(const struct retry_policy *p,
+    const struct retry_facts *f) __attribute__((warn_unused_result));
+
+/* The word of metrics: "connect", "budget"...; of RETRY_STATUS "status", as
+ * the metric shows the number itself. */
+const char *retry_cause_text(enum retry_cause c);
+const char *retry_verdict_text(enum retry_verdict v);
+
+#endif
