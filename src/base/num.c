@@ -7,14 +7,23 @@ num_parse_u64(struct span text, uint64_t max, uint64_t *value)
 
 	if (text.len == 0)
 		return false;
+	/*@ loop invariant 0 <= i <= text.len;
+	    loop invariant num_digits(text.ptr, i);
+	    loop invariant v == num_value(text.ptr, i) <= max;
+	    loop assigns i, v;
+	    loop variant text.len - i;
+	*/
 	for (size_t i = 0; i < text.len; i++) {
-		unsigned digit = (unsigned)(unsigned char)text.ptr[i] - '0';
+		char c = text.ptr[i];
+		unsigned digit = (unsigned)(c - '0');
 
-		if (digit > 9)
+		if (c < '0' || c > '9')
 			return false;
 		/* Checked before the multiplication: v * 10 + digit <= max. */
-		if (v > max / 10 || (v == max / 10 && digit > max % 10))
+		if (v > max / 10 || (v == max / 10 && digit > max % 10)) {
+			/*@ assert num_value(text.ptr, i + 1) > max; */
 			return false;
+		}
 		v = v * 10 + digit;
 	}
 	*value = v;
@@ -38,10 +47,21 @@ num_put_u64(char *out, uint64_t value)
 	char tmp[NUM_U64_DIGITS];
 	size_t n = 0;
 
+	/*@ loop invariant 0 <= n < NUM_U64_DIGITS;
+	    loop invariant value * num_tens(n) <= \at(value, Pre);
+	    loop invariant num_digits(&tmp[0], n);
+	    loop assigns n, value, tmp[0 .. NUM_U64_DIGITS - 1];
+	    loop variant value;
+	*/
 	do {
 		tmp[n++] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value > 0);
+	/*@ loop invariant 0 <= i <= n <= NUM_U64_DIGITS;
+	    loop invariant num_digits(&out[0], i);
+	    loop assigns i, out[0 .. NUM_U64_DIGITS - 1];
+	    loop variant n - i;
+	*/
 	for (size_t i = 0; i < n; i++)
 		out[i] = tmp[n - 1 - i];
 	return n;
@@ -53,11 +73,46 @@ num_put_hex(char *out, uint64_t value)
 	static const char digits[] = "0123456789abcdef";
 	size_t n = 1;
 
+	/*@ loop invariant 1 <= n <= NUM_HEX_DIGITS;
+	    loop assigns n;
+	    loop variant NUM_HEX_DIGITS - n;
+	*/
 	while (n < NUM_HEX_DIGITS && (value >> (4 * n)) != 0)
 		n++;
+	/*@ loop invariant 0 <= i <= n <= NUM_HEX_DIGITS;
+	    loop assigns i, out[0 .. NUM_HEX_DIGITS - 1];
+	    loop variant n - i;
+	*/
 	for (size_t i = 0; i < n; i++)
 		out[i] = digits[(value >> (4 * (n - 1 - i))) & 15];
 	return n;
+}
+
+/* The eight digits of `value`, each in a byte, the first in the lowest. */
+static uint64_t
+hex_digits(uint32_t value)
+{
+	const uint64_t ones = UINT64_MAX / 255;
+	uint64_t x = __builtin_bswap32(value), above_9;
+
+	x = (x | x << 16) & 0x0000ffff0000ffff;
+	x = (x | x << 8) & 0x00ff00ff00ff00ff;
+	x = (x >> 4 | x << 8) & 0x0f0f0f0f0f0f0f0f;
+	above_9 = (x + ones * 6) >> 4 & ones;
+	return x + ones * '0' + above_9 * ('a' - '9' - 1);
+}
+
+void
+num_put_hex_padded(char *out, uint64_t value)
+{
+	uint64_t half[2] = {
+	    hex_digits((uint32_t)(value >> 32)), hex_digits((uint32_t)value)};
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	half[0] = __builtin_bswap64(half[0]);
+	half[1] = __builtin_bswap64(half[1]);
+#endif
+	memcpy(out, half, sizeof(half));
 }
 
 uint64_t

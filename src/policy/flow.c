@@ -2,12 +2,13 @@
 
 #include "evenkeel/base/check.h"
 
-#define NOTHING ((struct flow_orders){.set = 0})
+#define NOTHING ((struct flow_orders){.set = 0, .verdict = RETRY_NOT_ASKED})
 
 bool
 flow_ok(const struct flow *f)
 {
-	return f->state < FLOW_STATES && f->end < ACCESS_ENDS;
+	return f->state < FLOW_STATES && f->end < ACCESS_ENDS &&
+	    f->outcome < ACCESS_OUTCOMES && f->retries <= RETRY_ATTEMPTS_MAX;
 }
 
 void
@@ -16,12 +17,20 @@ flow_init(struct flow *f)
 	*f = (struct flow){.state = FLOW_START, .end = ACCESS_END_OK};
 }
 
+void
+flow_set_policy(struct flow *f, const struct retry_policy *p)
+{
+	f->policy = p;
+}
+
 static struct flow_orders
 go(struct flow *f, enum flow_state next, unsigned set)
 {
 	f->state = next;
-	return (struct flow_orders){
-	    .set = set, .outcome = ACCESS_OK, .end = f->end};
+	return (struct flow_orders){.set = set,
+	    .outcome = ACCESS_OK,
+	    .end = f->end,
+	    .verdict = RETRY_NOT_ASKED};
 }
 
 /* Answer with `status` ourselves. */
@@ -69,21 +78,80 @@ end_of(enum access_outcome outcome)
 					 : ACCESS_END_BACKEND_FAILED;
 }
 
+/* The attempt was the last: its response is passed on, or ours stands for
+ * it. */
+static struct flow_orders
+give_up(struct flow *f, enum retry_verdict verdict)
+{
+	struct flow_orders o;
+
+	if (f->outcome == ACCESS_STATUS) {
+		f->end = ACCESS_END_OK;
+		o = go(f, FLOW_RELAYING, FLOW_COMMIT);
+	} else {
+		o = reported(
+		    reply(f, status_of(f->outcome), end_of(f->outcome), 0),
+		    f->outcome);
+	}
+	o.verdict = verdict;
+	return o;
+}
+
+static struct flow_orders
+try_again(struct flow *f)
+{
+	struct flow_orders o = f->wait_ms > 0
+	    ? go(f, FLOW_BACKING_OFF, FLOW_WAIT)
+	    : go(f, FLOW_PICKING, FLOW_PICK);
+
+	f->retries++;
+	o = reported(o, f->outcome);
+	o.wait_ms = f->wait_ms;
+	o.verdict = RETRY_YES;
+	o.cause = f->cause;
+	return o;
+}
+
+/* An attempt has failed with f->outcome: again, or not? */
+static struct flow_orders
+judge(struct flow *f, const struct flow_input *in)
+{
+	struct retry_facts facts;
+	struct retry_decision d;
+
+	if (f->policy == NULL)
+		return give_up(f, RETRY_NOT_ASKED);
+	facts = *in->facts;
+	facts.outcome = f->outcome;
+	facts.status = in->status;
+	facts.retries = f->retries;
+	d = retry_decide(f->policy, &facts);
+	if (d.verdict != RETRY_YES)
+		return give_up(f, d.verdict);
+	f->cause = d.cause;
+	f->wait_ms = d.wait_ms;
+	return d.free ? try_again(f) : go(f, FLOW_JUDGING, FLOW_ASK);
+}
+
 static struct flow_orders
 on_failed(struct flow *f, const struct flow_input *in)
 {
-	enum access_outcome outcome = in->outcome;
-
-	if (outcome == ACCESS_STALE && f->stale_replaced)
-		outcome = ACCESS_RESET;
+	f->outcome = in->outcome;
+	if (f->outcome != ACCESS_STALE)
+		return judge(f, in);
+	if (f->stale_replaced) {
+		f->outcome = ACCESS_RESET;
+		return judge(f, in);
+	}
+	if (!in->resendable && f->policy == NULL)
+		return give_up(f, RETRY_NOT_ASKED);
+	if (!in->resendable)
+		return give_up(f,
+		    in->facts->replayable ? RETRY_NOT_IDEMPOTENT : RETRY_BODY);
 	/* RFC 9112 9.3.1: a connection may be closed by the backend just when
 	 * it is used again; that says nothing about the backend. */
-	if (outcome == ACCESS_STALE && in->resendable) {
-		f->stale_replaced = true;
-		return reported(go(f, FLOW_PICKING, FLOW_PICK_FRESH), outcome);
-	}
-	return reported(
-	    reply(f, status_of(outcome), end_of(outcome), 0), outcome);
+	f->stale_replaced = true;
+	return reported(go(f, FLOW_PICKING, FLOW_PICK_FRESH), ACCESS_STALE);
 }
 
 /* Events that end a request in any state before the commit. */
@@ -184,15 +252,41 @@ in_awaiting(struct flow *f, const struct flow_input *in)
 	switch (in->event) {
 	case FLOW_EV_HEAD:
 		f->end = ACCESS_END_OK;
+		f->outcome = ACCESS_OK;
 		return go(f, FLOW_RELAYING, FLOW_COMMIT);
+	case FLOW_EV_BAD_HEAD:
+		f->outcome = ACCESS_STATUS;
+		return judge(f, in);
 	case FLOW_EV_SWITCHED:
 		f->end = ACCESS_END_OK;
+		f->outcome = ACCESS_OK;
 		return go(f, FLOW_TUNNELLING, FLOW_TUNNEL);
 	case FLOW_EV_FAILED:
 		return on_failed(f, in);
 	default:
 		return attempt_ended(f, in);
 	}
+}
+
+static struct flow_orders
+in_judging(struct flow *f, const struct flow_input *in)
+{
+	switch (in->event) {
+	case FLOW_EV_GRANTED:
+		return try_again(f);
+	case FLOW_EV_DENIED:
+		return give_up(f, RETRY_BUDGET);
+	default:
+		return attempt_ended(f, in);
+	}
+}
+
+static struct flow_orders
+in_backing_off(struct flow *f, const struct flow_input *in)
+{
+	if (in->event == FLOW_EV_WAITED)
+		return go(f, FLOW_PICKING, FLOW_PICK);
+	return ended_early(f, in);
 }
 
 /* Committed: the only way out of trouble is to break the client off, so that
@@ -203,16 +297,29 @@ break_off(struct flow *f, enum access_end end, enum access_outcome outcome)
 	return reported(finish(f, end, FLOW_ABORT_CLIENT), outcome);
 }
 
+/* The backend's fault, and too late to try another. */
+static struct flow_orders
+backend_broke_off(
+    struct flow *f, enum access_end end, enum access_outcome outcome)
+{
+	struct flow_orders o = break_off(f, end, outcome);
+
+	o.verdict = RETRY_COMMITTED;
+	return o;
+}
+
 static struct flow_orders
 in_relaying(struct flow *f, const struct flow_input *in)
 {
 	switch (in->event) {
 	case FLOW_EV_RELAYED:
-		return reported(go(f, FLOW_DONE, FLOW_FINISH), ACCESS_OK);
+		return reported(go(f, FLOW_DONE, FLOW_FINISH), f->outcome);
 	case FLOW_EV_BROKE_OFF:
-		return break_off(f, ACCESS_END_BACKEND_BROKE_OFF, ACCESS_RESET);
+		return backend_broke_off(
+		    f, ACCESS_END_BACKEND_BROKE_OFF, ACCESS_RESET);
 	case FLOW_EV_STALLED:
-		return break_off(f, ACCESS_END_BACKEND_SLOW, ACCESS_TIMEOUT);
+		return backend_broke_off(
+		    f, ACCESS_END_BACKEND_SLOW, ACCESS_TIMEOUT);
 	case FLOW_EV_CLIENT_BAD:
 		return break_off(f, ACCESS_END_CLIENT_BAD, ACCESS_CANCELLED);
 	case FLOW_EV_CLIENT_SLOW:
@@ -270,6 +377,10 @@ flow_step(struct flow *f, const struct flow_input *in)
 		return in_connecting(f, in);
 	case FLOW_AWAITING:
 		return in_awaiting(f, in);
+	case FLOW_JUDGING:
+		return in_judging(f, in);
+	case FLOW_BACKING_OFF:
+		return in_backing_off(f, in);
 	case FLOW_RELAYING:
 		return in_relaying(f, in);
 	case FLOW_TUNNELLING:

@@ -37,10 +37,14 @@ span_of(const char *text)
 }
 
 /* 'A'..'Z' as lower case, every other byte unchanged. */
+/*@ assigns \nothing;
+    ensures 'A' <= c <= 'Z' ==> \result == c + ('a' - 'A');
+    ensures !('A' <= c <= 'Z') ==> \result == c;
+*/
 static inline char
 span_lower_byte(char c)
 {
-	return (c >= 'A' && c <= 'Z') ? (char)(c | 0x20) : c;
+	return (c >= 'A' && c <= 'Z') ? (char)(c + ('a' - 'A')) : c;
 }
 
 static inline bool

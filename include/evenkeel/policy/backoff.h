@@ -27,12 +27,29 @@ struct backoff_policy {
 	enum backoff_jitter jitter;
 };
 
+/*@ predicate backoff_valid(struct backoff_policy *p) =
+      1 <= p->base_ms <= p->cap_ms <= BACKOFF_LIMIT_MS &&
+      p->jitter \in {BACKOFF_FULL, BACKOFF_EQUAL, BACKOFF_NONE};
+
+    logic integer backoff_at(integer base, integer cap, integer n) =
+      n <= 1 ? base : \min(cap, 2 * backoff_at(base, cap, n - 1));
+*/
+
+/*@ requires \valid_read(p);
+    assigns \nothing;
+    ensures \result <==> backoff_valid(p);
+*/
 bool backoff_ok(const struct backoff_policy *p);
 
 /*
  * Ceiling in ms before retry `n` (1 is the first; 0 counts as 1).  Never 0,
  * never above p->cap_ms, never falls as n grows.  Cannot fail.
  */
+/*@ requires \valid_read(p) && backoff_valid(p);
+    assigns \nothing;
+    ensures \result == backoff_at(p->base_ms, p->cap_ms, n);
+    ensures p->base_ms <= \result <= p->cap_ms;
+*/
 uint32_t backoff_ceiling_ms(const struct backoff_policy *p, uint32_t n);
 
 /*
@@ -40,6 +57,15 @@ uint32_t backoff_ceiling_ms(const struct backoff_policy *p, uint32_t n);
  * each wait.  NONE: the ceiling; EQUAL: in [ceiling/2, ceiling]; FULL: in [0,
  * ceiling], uniform but for a bias below 2^-32.  Cannot fail.
  */
+/*@ requires \valid_read(p) && backoff_valid(p);
+    assigns \nothing;
+    ensures \result <= backoff_at(p->base_ms, p->cap_ms, n);
+    ensures \result <= p->cap_ms;
+    ensures p->jitter == BACKOFF_EQUAL ==>
+      \result >= backoff_at(p->base_ms, p->cap_ms, n) / 2;
+    ensures p->jitter == BACKOFF_NONE ==>
+      \result == backoff_at(p->base_ms, p->cap_ms, n);
+*/
 uint32_t
 backoff_wait_ms(const struct backoff_policy *p, uint32_t n, uint64_t random);
 

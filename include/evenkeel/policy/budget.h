@@ -21,8 +21,9 @@
 
 #define BUDGET_SLOT_MS   100U
 #define BUDGET_WINDOW_MS 10000U
-#define BUDGET_SLOTS     (BUDGET_WINDOW_MS / BUDGET_SLOT_MS)
 #define BUDGET_FLOOR_MS  1000U
+/* One more than the window is long: the oldest is partly inside it. */
+#define BUDGET_SLOTS (BUDGET_WINDOW_MS / BUDGET_SLOT_MS + 1)
 /* Of share_pct: retries are not limited. */
 #define BUDGET_NO_LIMIT_PCT 100U
 #define BUDGET_FLOOR_MAX    1000000U
@@ -53,9 +54,41 @@ struct budget {
 	uint32_t from_floor[BUDGET_SLOTS];
 };
 
+/*@ // What the latest `count` slots of a ring hold.
+    logic integer budget_sum{L}(uint32_t *ring, integer slot, integer count) =
+      count <= 0 ? 0 : budget_sum(ring, slot, count - 1) +
+      ring[(slot % BUDGET_SLOTS + BUDGET_SLOTS - (count - 1)) % BUDGET_SLOTS];
+
+    predicate budget_valid{L}(struct budget *b) =
+      budget_sum(&b->requests[0], b->slot, BUDGET_SLOTS) <= b->last.requests &&
+      budget_sum(&b->from_share[0], b->slot, BUDGET_SLOTS) <=
+	b->last.from_share &&
+      budget_sum(&b->from_floor[0], b->slot, BUDGET_SLOTS) <=
+	b->last.from_floor;
+
+    // The window: requests of full slots alone, retries of all that it touches.
+    logic integer budget_requests{L}(struct budget *b) =
+      budget_sum(&b->requests[0], b->slot, BUDGET_SLOTS - 1);
+    logic integer budget_shared{L}(struct budget *b) =
+      budget_sum(&b->from_share[0], b->slot, BUDGET_SLOTS);
+    logic integer budget_floored{L}(struct budget *b) =
+      budget_sum(&b->from_floor[0], b->slot,
+	BUDGET_FLOOR_MS / BUDGET_SLOT_MS + 1);
+*/
+
+/*@ requires \valid_read(b);
+    assigns \nothing;
+    ensures \result <==> budget_valid(b);
+*/
 bool budget_ok(const struct budget *b);
 
 /* An empty window that begins at `now_ms`. */
+/*@ requires \valid(b);
+    assigns *b;
+    ensures b->slot == now_ms / BUDGET_SLOT_MS;
+    ensures \forall integer k; 0 <= k < BUDGET_SLOTS ==>
+      b->requests[k] == 0 && b->from_share[k] == 0 && b->from_floor[k] == 0;
+*/
 void budget_init(struct budget *b, uint64_t now_ms);
 
 /*
@@ -63,10 +96,45 @@ void budget_init(struct budget *b, uint64_t now_ms);
  * returns what may be spent until the next step:
  *   share = share_pct % of the window's requests, less its share retries;
  *   floor = policy floor, less the floor retries of the last second;
- * neither below 0, both 0 with share_pct 0, both UINT32_MAX with 100.  As long
- * as nobody spends more than he was allowed, the share retries of a window
- * never exceed the share of requests at the step that allowed them.
+ * neither below 0, both 0 with share_pct 0, both UINT32_MAX with 100.
+ *
+ * A slot that is only partly inside a window counts when it holds retries and
+ * does not when it holds requests.  So, as long as nobody spends more than he
+ * was allowed, the share retries of any BUDGET_WINDOW_MS never exceed the share
+ * of the requests that were in the window at the step that allowed the last of
+ * them, and the floor retries of any BUDGET_FLOOR_MS never exceed the floor.
+ * To publish the sums of totals and allowance, limits that the totals may not
+ * pass, leaves no gap between reading totals and publishing.
  */
+/*@ requires \valid(b) && \valid_read(p) && \valid_read(totals);
+    requires \separated(b, p) && \separated(b, totals);
+    requires budget_valid(b);
+    requires p->share_pct <= 100 && p->floor <= BUDGET_FLOOR_MAX;
+    requires b->last.requests <= totals->requests;
+    requires b->last.from_share <= totals->from_share;
+    requires b->last.from_floor <= totals->from_floor;
+    assigns *b;
+    ensures b->slot == \max(\old(b->slot), now_ms / BUDGET_SLOT_MS);
+    ensures b->last == \old(*totals);
+    behavior none:
+      assumes p->share_pct == 0;
+      ensures \result.share == 0 && \result.floor == 0;
+    behavior no_limit:
+      assumes p->share_pct == BUDGET_NO_LIMIT_PCT;
+      ensures \result.share == UINT32_MAX && \result.floor == UINT32_MAX;
+    behavior limited:
+      assumes 0 < p->share_pct < BUDGET_NO_LIMIT_PCT;
+      ensures \result.share > 0 ==>
+	\result.share + budget_shared(b) <=
+	budget_requests(b) * p->share_pct / 100;
+      ensures \result.floor > 0 ==>
+	\result.floor + budget_floored(b) <= p->floor;
+      ensures \result.floor == \max(0, p->floor - budget_floored(b));
+      ensures \result.share == \max(0, \min(UINT32_MAX,
+	budget_requests(b) * p->share_pct / 100) - budget_shared(b));
+    complete behaviors;
+    disjoint behaviors;
+*/
 struct budget_allowance
 budget_step(struct budget *b, const struct budget_policy *p, uint64_t now_ms,
     const struct budget_totals *totals) __attribute__((warn_unused_result));

@@ -6,8 +6,8 @@
  * carries the orders out, and has no opinion of its own.
  *
  * Properties, tested exhaustively in test/unit/test_flow.c:
- *  - attempts never exceed the limit, and a stale connection is replaced at
- *    most once;
+ *  - attempts never exceed 1 + retry_attempts, and a stale connection is
+ *    replaced at most once besides;
  *  - nothing is sent again after the commit;
  *  - a request that is not safe to repeat is sent to a backend's application
  *    at most once;
@@ -24,17 +24,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "evenkeel/http/access.h"
+#include "evenkeel/policy/retry.h"
 
 enum flow_state {
-	FLOW_START,      /* the head is parsed; nothing is decided */
-	FLOW_PICKING,    /* a backend is wanted */
-	FLOW_WAITING,    /* none is usable: in the queue */
-	FLOW_CONNECTING, /* the connection to the backend is being made */
-	FLOW_AWAITING,   /* the request is being sent; no final head yet */
-	FLOW_RELAYING,   /* committed: the response goes to the client */
-	FLOW_TUNNELLING, /* committed to a 101: bytes go both ways */
-	FLOW_REPLYING,   /* an answer made here goes to the client */
+	FLOW_START,       /* the head is parsed; nothing is decided */
+	FLOW_PICKING,     /* a backend is wanted */
+	FLOW_WAITING,     /* none is usable: in the queue */
+	FLOW_CONNECTING,  /* the connection to the backend is being made */
+	FLOW_AWAITING,    /* the request is being sent; no final head yet */
+	FLOW_JUDGING,     /* the attempt has failed; the budget is asked */
+	FLOW_BACKING_OFF, /* waits before it tries again */
+	FLOW_RELAYING,    /* committed: the response goes to the client */
+	FLOW_TUNNELLING,  /* committed to a 101: bytes go both ways */
+	FLOW_REPLYING,    /* an answer made here goes to the client */
 	FLOW_DONE,
 	FLOW_STATES
 };
@@ -51,6 +53,10 @@ enum flow_event {
 	FLOW_EV_CONNECTED,
 	FLOW_EV_FAILED,      /* the attempt; `outcome` says how */
 	FLOW_EV_HEAD,        /* a final response head */
+	FLOW_EV_BAD_HEAD,    /* ...with a status of retry_on */
+	FLOW_EV_GRANTED,     /* the budget has room for a retry */
+	FLOW_EV_DENIED,      /* it has not */
+	FLOW_EV_WAITED,      /* the wait before a retry is over */
 	FLOW_EV_SWITCHED,    /* a 101 that was asked for */
 	FLOW_EV_RELAYED,     /* the whole response is with the client */
 	FLOW_EV_BROKE_OFF,   /* the backend ended inside the response */
@@ -69,27 +75,32 @@ enum flow_event {
 
 /* Orders are carried out in this order of bits. */
 enum flow_order {
-	FLOW_REPORT = 1 << 0,       /* the attempt is over: `outcome` */
-	FLOW_PICK = 1 << 1,         /* choose a backend */
-	FLOW_PICK_FRESH = 1 << 2,   /* the same again, for a new connection */
-	FLOW_QUEUE = 1 << 3,        /* wait for one */
-	FLOW_CONNECT = 1 << 4,      /* open a connection to the picked one */
-	FLOW_SEND = 1 << 5,         /* head and body to the backend */
-	FLOW_COMMIT = 1 << 6,       /* pass the response on */
-	FLOW_TUNNEL = 1 << 7,       /* pass the 101 and then all bytes on */
-	FLOW_REPLY = 1 << 8,        /* answer with `status` ourselves */
-	FLOW_ABORT_CLIENT = 1 << 9, /* break the client's connection off */
-	FLOW_FINISH = 1 << 10       /* write the record; the request is over */
+	FLOW_ASK = 1 << 0,           /* may the pool's budget be drawn on? */
+	FLOW_REPORT = 1 << 1,        /* the attempt is over: `outcome` */
+	FLOW_WAIT = 1 << 2,          /* `wait_ms` before the next attempt */
+	FLOW_PICK = 1 << 3,          /* choose a backend */
+	FLOW_PICK_FRESH = 1 << 4,    /* the same again, for a new connection */
+	FLOW_QUEUE = 1 << 5,         /* wait for one */
+	FLOW_CONNECT = 1 << 6,       /* open a connection to the picked one */
+	FLOW_SEND = 1 << 7,          /* head and body to the backend */
+	FLOW_COMMIT = 1 << 8,        /* pass the response on */
+	FLOW_TUNNEL = 1 << 9,        /* pass the 101 and then all bytes on */
+	FLOW_REPLY = 1 << 10,        /* answer with `status` ourselves */
+	FLOW_ABORT_CLIENT = 1 << 11, /* break the client's connection off */
+	FLOW_FINISH = 1 << 12        /* write the record; the request is over */
 };
 
 struct flow_input {
 	enum flow_event event;
 	enum access_outcome outcome; /* of FAILED */
-	unsigned status;             /* of CLIENT_BAD, HEAD */
+	unsigned status;             /* of CLIENT_BAD, HEAD, BAD_HEAD */
 	/* Of FAILED with ACCESS_STALE: the request may be sent again, because
 	 * its method allows it or the kernel took nothing of it, and all that
 	 * was sent of the body is still here. */
 	bool resendable;
+	/* Of FAILED and BAD_HEAD: all but outcome, status and retries, which
+	 * are the flow's. */
+	const struct retry_facts *facts;
 };
 
 struct flow {
@@ -97,6 +108,12 @@ struct flow {
 	bool stale_replaced;
 	enum access_end end; /* how it ends, known from the order to reply,
 				commit or abort on */
+	uint32_t retries;    /* attempts after the first */
+	const struct retry_policy *policy; /* NULL: nothing is retried */
+	/* The attempt that is judged or passed on. */
+	enum access_outcome outcome;
+	enum retry_cause cause;
+	uint32_t wait_ms;
 };
 
 struct flow_orders {
@@ -104,9 +121,18 @@ struct flow_orders {
 	enum access_outcome outcome;
 	unsigned status;
 	enum access_end end;
+	uint32_t wait_ms;
+	/* RETRY_YES, or why a failed attempt is the last.  Only together with
+	 * the orders that follow from it (WAIT or PICK; REPLY, COMMIT or
+	 * ABORT_CLIENT); else RETRY_NOT_ASKED. */
+	enum retry_verdict verdict;
+	enum retry_cause cause; /* of a verdict RETRY_YES */
 };
 
 void flow_init(struct flow *f);
+
+/* The policy that holds from now on; it outlives the flow's attempts. */
+void flow_set_policy(struct flow *f, const struct retry_policy *p);
 
 /*
  * Takes one event and says what to do.  An event that means nothing in this

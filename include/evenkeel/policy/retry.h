@@ -52,7 +52,8 @@ enum retry_verdict {
 
 struct retry_policy {
 	uint32_t attempts; /* after the first; 0..RETRY_ATTEMPTS_MAX */
-	unsigned causes;   /* bits 1 << enum retry_cause */
+	unsigned causes;   /* bits 1 << enum retry_cause; RETRY_STATUS goes by
+			      `statuses` alone */
 	uint64_t statuses[RETRY_STATUS_WORDS]; /* bit status - STATUS_MIN */
 	bool first_wait; /* false: at once when another backend is there */
 	bool non_idempotent;
@@ -79,14 +80,63 @@ struct retry_decision {
 	uint32_t wait_ms; /* of RETRY_YES */
 };
 
+/*@ predicate retry_valid(struct retry_policy *p) =
+      p->attempts <= RETRY_ATTEMPTS_MAX && p->causes < 1 << RETRY_CAUSES &&
+      backoff_valid(&p->backoff);
+
+    predicate retry_has{L}(struct retry_policy *p, integer status) =
+      RETRY_STATUS_MIN <= status <= RETRY_STATUS_MAX &&
+      ((p->statuses[(status - RETRY_STATUS_MIN) / 64] >>
+	((status - RETRY_STATUS_MIN) % 64)) & 1) != 0;
+
+    logic integer retry_cause_at(integer outcome) =
+      outcome == ACCESS_CONNECT_REFUSED || outcome == ACCESS_CONNECT_TIMEOUT ||
+      outcome == ACCESS_CONNECT_FAILED || outcome == ACCESS_TLS_FAILED
+	? (integer)RETRY_CONNECT
+      : outcome == ACCESS_RESET || outcome == ACCESS_BAD_RESPONSE
+	? (integer)RETRY_RESET
+      : outcome == ACCESS_TIMEOUT ? (integer)RETRY_TIMEOUT
+      : outcome == ACCESS_STATUS ? (integer)RETRY_STATUS
+      : (integer)RETRY_NO_CAUSE;
+
+    predicate retry_asked{L}(
+	struct retry_policy *p, integer cause, integer status) =
+      cause != RETRY_NO_CAUSE &&
+      (cause == RETRY_STATUS ? retry_has(p, status)
+			     : (p->causes & (1 << cause)) != 0);
+
+    // Everything but time.
+    predicate retry_permitted{L}(
+	struct retry_policy *p, struct retry_facts *f) =
+      retry_asked(p, retry_cause_at(f->outcome), f->status) &&
+      (retry_cause_at(f->outcome) == RETRY_CONNECT || f->idempotent != 0 ||
+	p->non_idempotent != 0) &&
+      f->replayable != 0 && f->retries < p->attempts;
+*/
+
+/*@ requires \valid_read(p);
+    assigns \nothing;
+    ensures \result <==> retry_valid(p);
+*/
 bool retry_policy_ok(const struct retry_policy *p);
 
 /* Whether retry_on has this status (any number is allowed). */
+/*@ requires \valid_read(p);
+    assigns \nothing;
+    ensures \result <==> retry_has(p, status);
+*/
 bool retry_on_status(const struct retry_policy *p, unsigned status);
 
 /* Puts a status of RETRY_STATUS_MIN..MAX into the set. */
+/*@ requires \valid(p);
+    requires RETRY_STATUS_MIN <= status <= RETRY_STATUS_MAX;
+    assigns p->statuses[0 .. RETRY_STATUS_WORDS - 1];
+*/
 void retry_add_status(struct retry_policy *p, unsigned status);
 
+/*@ assigns \nothing;
+    ensures \result == retry_cause_at(o);
+*/
 enum retry_cause retry_cause_of(enum access_outcome o);
 
 /*
@@ -96,12 +146,32 @@ enum retry_cause retry_cause_of(enum access_outcome o);
  * retry_after_ms when none is (RETRY_DEADLINE when that exceeds the cap).
  * A wait of exactly left_ms or more is RETRY_DEADLINE.  Cannot fail.
  */
+/*@ requires \valid_read(p) && \valid_read(f) && retry_valid(p);
+    assigns \nothing;
+    ensures \result.cause == retry_cause_at(f->outcome);
+    ensures \result.verdict == RETRY_YES ==> retry_permitted(p, f);
+    ensures \result.verdict == RETRY_YES ==> \result.wait_ms < f->left_ms;
+    ensures \result.wait_ms <= p->backoff.cap_ms;
+    ensures \result.verdict == RETRY_YES && f->other_usable == 0 ==>
+      \result.wait_ms >= f->retry_after_ms;
+    ensures \result.verdict == RETRY_YES &&
+      (f->other_usable != 0 || f->retry_after_ms == 0) ==>
+      \result.wait_ms <= backoff_at(p->backoff.base_ms, p->backoff.cap_ms,
+	f->retries + 1);
+    ensures retry_permitted(p, f) ==>
+      \result.verdict == RETRY_YES || \result.verdict == RETRY_DEADLINE;
+    ensures \result.free != 0 ==> \result.verdict == RETRY_YES &&
+      (f->outcome == ACCESS_CONNECT_REFUSED ||
+	f->outcome == ACCESS_CONNECT_TIMEOUT);
+*/
 struct retry_decision retry_decide(const struct retry_policy *p,
     const struct retry_facts *f) __attribute__((warn_unused_result));
 
 /* The word of metrics: "connect", "budget"...; of RETRY_STATUS "status", as
  * the metric shows the number itself. */
+/*@ requires 0 <= c <= RETRY_NO_CAUSE; assigns \nothing; */
 const char *retry_cause_text(enum retry_cause c);
+/*@ requires 0 <= v < RETRY_VERDICTS; assigns \nothing; */
 const char *retry_verdict_text(enum retry_verdict v);
 
 #endif
