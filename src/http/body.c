@@ -286,3 +286,26 @@ h1_body_complete_at_eof(const struct h1_body *b)
 	}
 	return false;
 }
+
+uint64_t
+h1_body_ahead(const struct h1_body *b)
+{
+	switch ((enum h1_body_kind)b->kind) {
+	case H1_BODY_UNTIL_CLOSE:
+		return UINT64_MAX;
+	case H1_BODY_LENGTH:
+		return b->left;
+	case H1_BODY_NONE:
+	case H1_BODY_CHUNKED:
+		break;
+	}
+	return 0;
+}
+
+void
+h1_body_pass(struct h1_body *b, uint64_t n)
+{
+	CHECK(n <= h1_body_ahead(b));
+	if (b->kind == H1_BODY_LENGTH)
+		b->left -= n;
+}

@@ -174,3 +174,15 @@ address_port(const struct address *a)
 		return ntohs(in4->sin_port);
 	return a->u.any.sa_family == AF_INET6 ? ntohs(in6->sin6_port) : 0;
 }
+
+void
+address_set_port(struct address *a, uint16_t port)
+{
+	struct sockaddr_in *in4 = (void *)&a->u.storage;
+	struct sockaddr_in6 *in6 = (void *)&a->u.storage;
+
+	if (a->u.any.sa_family == AF_INET)
+		in4->sin_port = htons(port);
+	else if (a->u.any.sa_family == AF_INET6)
+		in6->sin6_port = htons(port);
+}

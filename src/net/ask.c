@@ -75,6 +75,21 @@ read_all(int fd, size_t *len)
 	return NULL;
 }
 
+static bool
+send_all(int fd, struct span request)
+{
+	while (request.len > 0) {
+		ssize_t n = send(fd, request.ptr, request.len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0)
+			request =
+			    span_make(request.ptr + n, request.len - (size_t)n);
+	}
+	return true;
+}
+
 enum ask_result
 ask_unix(const char *path, struct span request, char **answer, size_t *len,
     const char **why)
@@ -89,8 +104,7 @@ ask_unix(const char *path, struct span request, char **answer, size_t *len,
 		*why = strerror(errno);
 		return ASK_FAILED;
 	}
-	if (send(fd, request.ptr, request.len, MSG_NOSIGNAL) ==
-	    (ssize_t)request.len)
+	if (send_all(fd, request))
 		*answer = read_all(fd, len);
 	if (*answer == NULL)
 		*why = errno == EAGAIN ? "no answer in time" : strerror(errno);

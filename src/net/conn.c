@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -87,6 +88,9 @@ conn_connect(struct conn *c, struct loop *l, const struct sockaddr *addr,
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, addr, addr_len) != 0)
 		error = errno;
+	/* POSIX connect: an interrupted one goes on by itself. */
+	if (error == EINTR)
+		error = EINPROGRESS;
 	if (error != 0 && error != EINPROGRESS) {
 		close(fd);
 		return failed(c, error);
@@ -223,6 +227,111 @@ enum conn_io
 conn_watch(struct conn *c)
 {
 	return fill(c, false);
+}
+
+/* Changes c->in, where only a kept head lies, for a large buffer. */
+static void
+enlarge(struct conn *c)
+{
+	struct buf *small = c->in, *large;
+
+	if (small != NULL && small->large)
+		return;
+	large = buf_get_large(&c->loop->bufs);
+	if (large == NULL)
+		return;
+	if (small != NULL) {
+		if (small->base > 0)
+			memcpy(large->data, small->data, small->base);
+		large->base = small->base;
+		buf_put(&c->loop->bufs, small);
+	}
+	c->in = large;
+}
+
+enum conn_io
+conn_fill_large(struct conn *c, uint32_t front, uint32_t back)
+{
+	enum conn_io result;
+	struct buf *b;
+	size_t got;
+
+	if (!c->readable && !c->unsure && !c->eof_read)
+		return CONN_AGAIN;
+	if (c->in != NULL)
+		buf_settle(c->in);
+	CHECK(c->in == NULL || c->in->start == c->in->end);
+	enlarge(c);
+	if (c->in == NULL)
+		c->in = buf_get(&c->loop->bufs);
+	if (c->in == NULL)
+		return failed(c, ENOMEM);
+	b = c->in;
+	if (b->cap - b->base <= front + back)
+		front = back = 0; /* the kept head leaves no room for that */
+	b->start = b->mid = b->raw = b->end = b->base + front;
+	result = conn_recv(c, b->data + b->end, buf_room(b) - back, &got);
+	b->end += (uint32_t)got;
+	return result;
+}
+
+enum conn_io
+conn_splice_in(struct conn *c, struct pipe *p, size_t max, size_t *got)
+{
+	ssize_t n;
+
+	CHECK(p->len == 0 && max > 0);
+	*got = 0;
+	if (c->eof_read)
+		return CONN_EOF;
+	if (!c->readable && !c->unsure)
+		return CONN_AGAIN;
+	do
+		n = splice(c->fd, NULL, p->in, NULL,
+		    max < p->cap ? max : p->cap,
+		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		/* Few bytes say nothing: a pipe has a limit of pieces, too.
+		 * So the flags stay until the socket says EAGAIN. */
+		*got = (size_t)n;
+		p->len = (uint32_t)n;
+		c->bytes_in += (size_t)n;
+		return CONN_OK;
+	}
+	if (n < 0 && errno == EINVAL)
+		return failed(c, EINVAL);
+	c->readable = c->unsure = false;
+	if (n == 0) {
+		c->eof = c->eof_read = true;
+		return CONN_EOF;
+	}
+	/* The pipe was empty, so it is the socket that had nothing. */
+	return errno == EAGAIN ? CONN_AGAIN : failed(c, errno);
+}
+
+enum conn_io
+conn_splice_out(struct conn *c, struct pipe *p)
+{
+	ssize_t n;
+
+	CHECK(p->len > 0 && c->out == NULL);
+	if (!c->writable)
+		return CONN_AGAIN;
+	do
+		n = splice(p->out, NULL, c->fd, NULL, p->len,
+		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		p->len -= (uint32_t)n;
+		c->bytes_out += (size_t)n;
+		return CONN_OK;
+	}
+	/* The pipe was not empty, so it is the socket that was full. */
+	if (n == 0 || errno != EAGAIN)
+		return failed(c, n == 0 ? EIO : errno);
+	c->writable = false;
+	return CONN_AGAIN;
 }
 
 uint32_t

@@ -178,7 +178,8 @@ out_of_resources(int error)
 	    error == ENOBUFS;
 }
 
-/* Accepts one.  False: there is none, or it must wait. */
+/* Accepts one, or passes over one that has failed.  False: there is none, or
+ * it must wait. */
 static bool
 accept_one(struct acceptor *a)
 {
@@ -192,11 +193,14 @@ accept_one(struct acceptor *a)
 	}
 	conn = accept4(a->fd, (struct sockaddr *)&peer, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (conn < 0 && out_of_resources(errno))
+	if (conn < 0 && out_of_resources(errno)) {
 		pause_accepting(a);
-	/* Others speak of one connection that is gone already. */
-	if (conn < 0)
 		return false;
+	}
+	/* Others speak of one connection that is gone already: the next may
+	 * be in order. */
+	if (conn < 0)
+		return errno != EAGAIN;
 	a->ops->on_accept(conn, (struct sockaddr *)&peer, a->listener, a->arg);
 	return true;
 }

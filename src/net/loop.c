@@ -24,11 +24,21 @@ loop_on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static const struct timeval tick = {0, WHEEL_TICK_MS * 1000};
+
+/* libevent keeps the room that the first timer takes: with that, starting the
+ * tick cannot fail for want of memory while clients depend on it. */
+static bool
+make_tick(struct loop *l)
+{
+	l->tick = event_new(l->base, -1, EV_PERSIST, loop_on_tick, l);
+	return l->tick != NULL && event_add(l->tick, &tick) == 0 &&
+	    event_del(l->tick) == 0;
+}
+
 void
 loop_tick_start(struct loop *l)
 {
-	static const struct timeval tick = {0, WHEEL_TICK_MS * 1000};
-
 	/* The wheel stood still: it has nothing filed and may jump to now. */
 	l->wheel.tick = loop_now_ms(l) / WHEEL_TICK_MS;
 	if (event_add(l->tick, &tick) == 0)
@@ -49,12 +59,22 @@ files_left(void)
 	return n == LOOP_FILES;
 }
 
+/* libevent warns on standard error of what it also returns; those who called
+ * it say so, in the log. */
+static void
+loop_on_libevent_log(int severity, const char *text)
+{
+	(void)severity;
+	(void)text;
+}
+
 static struct event_base *
 make_base(void)
 {
 	struct event_config *config = NULL;
 	struct event_base *base = NULL;
 
+	event_set_log_callback(loop_on_libevent_log);
 	if (files_left())
 		config = event_config_new();
 	if (config == NULL)
@@ -80,17 +100,17 @@ loop_create(uint32_t buf_bytes, const struct loop_ops *ops, void *arg)
 	list_init(&l->ready);
 	list_init(&l->graveyard);
 	buf_pool_init(&l->bufs, buf_bytes);
+	pipe_pool_init(&l->pipes, PIPE_POOL_MAX);
 	wheel_init(&l->wheel, clock_monotonic_us() / 1000);
 	l->base = make_base();
+	if (l->base != NULL && make_tick(l) && alarms_open(l))
+		return l;
+	if (l->tick != NULL)
+		event_free(l->tick);
 	if (l->base != NULL)
-		l->tick = event_new(l->base, -1, EV_PERSIST, loop_on_tick, l);
-	if (l->base == NULL || l->tick == NULL) {
-		if (l->base != NULL)
-			event_base_free(l->base);
-		free(l);
-		return NULL;
-	}
-	return l;
+		event_base_free(l->base);
+	free(l);
+	return NULL;
 }
 
 static void
@@ -125,6 +145,7 @@ turn(struct loop *l)
 		flags |= EVLOOP_NONBLOCK;
 	l->now_us = 0;
 	l->turn++;
+	alarms_set(l);
 	event_base_loop(l->base, flags);
 	/* Tasks that queue themselves again wait for the next turn, so that
 	 * the poll is never starved. */
@@ -162,7 +183,9 @@ loop_free(struct loop *l)
 		return;
 	loop_bury_all(l);
 	event_free(l->tick);
+	alarms_close(l);
 	event_base_free(l->base);
 	buf_pool_close(&l->bufs);
+	pipe_pool_close(&l->pipes);
 	free(l);
 }

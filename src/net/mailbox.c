@@ -1,5 +1,6 @@
 #include "evenkeel/net/mailbox.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdatomic.h>
@@ -80,9 +81,11 @@ mailbox_post(struct mailbox *b, struct mail *m)
 	while (!atomic_compare_exchange_weak_explicit(
 	    &b->top, &m->next, m, memory_order_release, memory_order_relaxed))
 		;
-	/* Fails only when the counter is at its top: awake already. */
-	n = write(b->fd, &one, sizeof(one));
-	(void)n;
+	/* Fails otherwise only when the counter is at its top: awake already.
+	 */
+	do
+		n = write(b->fd, &one, sizeof(one));
+	while (n < 0 && errno == EINTR);
 }
 
 void

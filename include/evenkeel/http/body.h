@@ -71,6 +71,15 @@ enum h1_body_result h1_body_decode(struct h1_body *b, char *buf, size_t len,
  */
 void h1_body_trailer(struct h1_body *b, struct textbuf *t);
 
+/*
+ * How many of the bytes to come are data for certain and need not be looked
+ * at: 0 for chunked bodies, UINT64_MAX until the close.
+ */
+uint64_t h1_body_ahead(const struct h1_body *b);
+
+/* `n` <= h1_body_ahead(b) bytes passed by another way. */
+void h1_body_pass(struct h1_body *b, uint64_t n);
+
 /* The body is complete when the connection ends now: UNTIL_CLOSE, or at its
  * end already. */
 bool h1_body_complete_at_eof(const struct h1_body *b);

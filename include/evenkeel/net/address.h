@@ -48,6 +48,9 @@ struct ip address_ip(const struct sockaddr *a);
 /* The port; 0 of a unix socket. */
 uint16_t address_port(const struct address *a);
 
+/* The same address with another port; a unix socket stays as it is. */
+void address_set_port(struct address *a, uint16_t port);
+
 /* 127.0.0.0/8 or ::1. */
 bool address_on_loopback(const struct address *a);
 

@@ -3,7 +3,8 @@
  *
  * A buffer is taken when bytes arrive and goes back when it is empty, so an
  * idle connection owns none.  The list is last-in-first-out: the next taker
- * gets memory that is still in the cache.
+ * gets memory that is still in the cache.  Large buffers, for large bodies,
+ * are a second list with few places.
  *
  *	| kept head | sent | decoded | gap | raw | free |
  *	0         base    start     mid   raw   end    cap
@@ -27,19 +28,27 @@
 #define BUF_BYTES 32768U
 /* Empty buffers a pool keeps; more are given back to the system. */
 #define BUF_POOL_KEEP 512U
+/* A large buffer: per byte the cheapest that was measured. */
+#define BUF_LARGE_BYTES 262144U
+/* Large ones of a pool, lent and free (16 MB), and those it keeps. */
+#define BUF_LARGE_MAX  64U
+#define BUF_LARGE_KEEP 4U
 
 struct buf {
 	struct buf *next; /* in the free list */
 	uint32_t base, start, mid, raw, end;
 	uint32_t cap;
+	bool large;
 	char data[];
 };
 
 struct buf_pool {
 	struct buf *free;
 	uint32_t n_free;
-	uint32_t n_lent;
+	uint32_t n_lent; /* large ones, too */
 	uint32_t size;
+	struct buf *free_large;
+	uint32_t n_free_large, n_lent_large;
 };
 
 void buf_pool_init(struct buf_pool *p, uint32_t size);
@@ -66,6 +75,13 @@ buf_get(struct buf_pool *p)
 	b->base = b->start = b->mid = b->raw = b->end = 0;
 	return b;
 }
+
+/* An empty large buffer, or NULL: BUF_LARGE_MAX are lent, or no memory. */
+struct buf *buf_get_large(struct buf_pool *p) WARN_UNUSED;
+
+/* Exchanges `b` for one with at least `cap` bytes (not one of the large ones)
+ * and the same content.  False: no memory; `*b` stays as it is. */
+bool buf_extend(struct buf_pool *p, struct buf **b, uint32_t cap) WARN_UNUSED;
 
 /* Gives `b` back; NULL is allowed. */
 void buf_put(struct buf_pool *p, struct buf *b);

@@ -115,6 +115,26 @@ enum conn_io conn_fill(struct conn *c) WARN_UNUSED;
  * can still be sent again. */
 enum conn_io conn_watch(struct conn *c) WARN_UNUSED;
 
+/*
+ * Reads into a large buffer when one is to be had, else as conn_fill does;
+ * only when nothing lies in c->in but a kept head, which is kept.  At least
+ * `front` bytes are left free before what is read and `back` behind it.
+ */
+enum conn_io
+conn_fill_large(struct conn *c, uint32_t front, uint32_t back) WARN_UNUSED;
+
+/*
+ * Moves at most `max` > 0 bytes from the socket into `p`, which is empty.
+ * CONN_AGAIN: the socket is empty, for certain.  CONN_ERROR with EINVAL: this
+ * socket cannot do that, and nothing was lost.
+ */
+enum conn_io conn_splice_in(
+    struct conn *c, struct pipe *p, size_t max, size_t *got) WARN_UNUSED;
+
+/* Moves bytes of `p`, which has some, to the socket.  Never behind bytes that
+ * wait in `out`.  CONN_OK: some went.  SIGPIPE must be ignored. */
+enum conn_io conn_splice_out(struct conn *c, struct pipe *p) WARN_UNUSED;
+
 /* Gives c->in back when nothing lies in it, a kept head included. */
 void conn_release_in(struct conn *c);
 

@@ -1,6 +1,6 @@
 /*
- * loop - one thread's event loop: polling, time, coarse timers, work that is
- * left over, and the graveyard.
+ * loop - one thread's event loop: polling, time, coarse and precise timers,
+ * work that is left over, and the graveyard.
  *
  * libevent polls and calls back; around each of its rounds a turn does what it
  * has no hook for: run the ready list before the next poll, let the owner
@@ -17,7 +17,9 @@
 
 #include "evenkeel/base/check.h"
 #include "evenkeel/base/list.h"
+#include "evenkeel/net/alarm.h"
 #include "evenkeel/net/buf.h"
+#include "evenkeel/net/pipe.h"
 #include "evenkeel/net/wheel.h"
 
 struct event;
@@ -43,12 +45,14 @@ struct loop {
 	struct wheel wheel;
 	struct event *tick; /* pending while the wheel holds a timer */
 	bool tick_pending;
+	struct alarms alarms;
 	bool stopping;
 	uint64_t turn;   /* counts the rounds */
 	uint64_t now_us; /* 0: not asked for in this turn */
 	struct list ready;
 	struct list graveyard;
 	struct buf_pool bufs;
+	struct pipe_pool pipes;
 	const struct loop_ops *ops;
 	void *arg;
 };
