@@ -16,6 +16,8 @@ item_size(enum option_type type)
 		return sizeof(struct cfg_addr);
 	case OPTION_BACKENDS:
 		return sizeof(struct cfg_backend);
+	case OPTION_STATUSES:
+		return sizeof(struct cfg_statuses);
 	default:
 		return sizeof(void *);
 	}
@@ -44,15 +46,16 @@ put_item(const struct cfg_build *b, const struct draft_item *i, void *to)
 		memcpy(to, &i->backend, sizeof(i->backend));
 	} else if (type == OPTION_BINDS || type == OPTION_ADDRESS) {
 		memcpy(to, &i->backend.addr, sizeof(i->backend.addr));
+	} else if (type == OPTION_STATUSES) {
+		memcpy(to, &i->statuses, sizeof(i->statuses));
 	} else {
-		if (type != OPTION_HOSTS && type != OPTION_PATHS &&
-		    type != OPTION_CIDRS)
+		if (type == OPTION_POOL_NAME || type == OPTION_LISTENER_NAMES)
 			pointer = target(b, i);
 		memcpy(to, &pointer, sizeof(pointer));
 	}
 }
 
-/* The items of one repeating option become an array. */
+/* The items of one option become an array. */
 static void
 put_array(struct cfg_build *b, struct draft_section *s, const struct option *o)
 {
@@ -76,10 +79,10 @@ put_items(struct cfg_build *b, struct draft_section *s)
 {
 	for (size_t k = 0; k < option_count; k++)
 		if (option_table[k].section == s->kind &&
-		    option_table[k].repeats)
+		    option_is_list(&option_table[k]))
 			put_array(b, s, &option_table[k]);
 	for (const struct draft_item *i = s->items; i != NULL; i = i->next)
-		if (!i->option->repeats)
+		if (!option_is_list(i->option))
 			put_item(b, i, field_of(s, i->option->offset));
 }
 

@@ -28,12 +28,6 @@ object_size(enum option_section kind)
 	return sizeof(struct cfg_global);
 }
 
-static bool
-is_plain(const struct option *o)
-{
-	return o->type <= OPTION_TEXT;
-}
-
 /* Sets the plain options of the section to their defaults. */
 static void
 preset(struct cfg_build *b, struct draft_section *s)
@@ -43,12 +37,12 @@ preset(struct cfg_build *b, struct draft_section *s)
 		struct textbuf why = textbuf_make(NULL, 0);
 		const char *none = "";
 
-		if (o->section != s->kind || !is_plain(o))
+		if (o->section != s->kind || !value_is_plain(o))
 			continue;
 		if (o->preset != NULL)
 			CHECK(value_parse(o, b->arena, span_of(o->preset),
 				  s->object, &why) != VALUE_BAD);
-		else
+		else if (value_is_text(o))
 			memcpy(
 			    (char *)s->object + o->offset, &none, sizeof(none));
 	}
@@ -265,6 +259,7 @@ bad_value(struct cfg_build *b, const struct option *o,
 {
 	struct problem m;
 
+	b->current->refused[o - option_table] = true;
 	problem_begin(&m, b, CFG_ERROR, e->line, b->current);
 	problem_put_value(&m, o, e->value);
 	textbuf_put(&m.text, why);
@@ -302,7 +297,7 @@ take_value(
 	*seen = e->line;
 	if (e->value.len == 0)
 		bad_value(b, o, e, SPAN("the value is missing"));
-	else if (!is_plain(o))
+	else if (!value_is_plain(o))
 		items_parse(b, s, o, e);
 	else if (value_parse(o, b->arena, e->value, s->object, &why) ==
 	    VALUE_BAD)

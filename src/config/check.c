@@ -4,6 +4,7 @@
 #include "evenkeel/config/value.h"
 #include "evenkeel/config/problem.h"
 #include "evenkeel/config/items.h"
+#include "evenkeel/config/warn.h"
 
 /* Names that a message lists. */
 #define LISTED_MAX 8
@@ -29,15 +30,25 @@ check_required(struct cfg_build *b, struct draft_section *s)
 			missing(b, s, &option_table[i]);
 }
 
-/* [admin] without a listen key listens where the table says. */
+/* What the file does not say is as the table says; those that are plain
+ * began with it. */
 static void
-preset_address(struct cfg_build *b, struct draft_section *s)
+preset_items(struct cfg_build *b, struct draft_section *s)
 {
-	const struct option *o = option_find(OPTION_ADMIN, SPAN("listen"));
-	struct cfg_entry e = {.line = s->line, .value = span_of(o->preset)};
+	struct cfg_entry e = {.line = s->line};
 
-	if (s->seen[o - option_table] == 0)
+	/* A second [admin] is an error, and listens nowhere. */
+	if (s->kind == OPTION_ADMIN && s != b->admin)
+		return;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *o = &option_table[i];
+
+		if (o->section != s->kind || value_is_plain(o) ||
+		    o->preset == NULL || s->seen[i] != 0)
+			continue;
+		e.value = span_of(o->preset);
 		items_parse(b, s, o, &e);
+	}
 }
 
 /* A section of the kind that may be named in a message. */
@@ -156,6 +167,81 @@ check_bind(struct cfg_build *b, struct draft_section *s, struct draft_item *i)
 		twice(b, s, i, first, "address");
 }
 
+/* Both were said, or are known to be the default. */
+static bool
+is_sure(const struct draft_section *s, const struct option *o)
+{
+	size_t i = (size_t)(o - option_table);
+
+	return !s->refused[i] && !s->meant[i];
+}
+
+static uint32_t
+duration_of(const struct draft_section *s, const struct option *o)
+{
+	uint32_t ms;
+
+	memcpy(&ms, (const char *)s->object + o->offset, sizeof(ms));
+	return ms;
+}
+
+/* "retry_cap: 10ms is shorter than retry_base (25ms at line 7)". */
+static void
+wrong_order(struct cfg_build *b, const struct draft_section *s,
+    const struct option *at, const struct option *other)
+{
+	bool shorter = duration_of(s, at) < duration_of(s, other);
+	unsigned line = s->seen[other - option_table];
+	struct problem m;
+
+	problem_begin(&m, b, CFG_ERROR, s->seen[at - option_table], s);
+	textbuf_str(&m.text, at->name);
+	textbuf_lit(&m.text, ": ");
+	value_put_duration(&m.text, duration_of(s, at));
+	textbuf_str(
+	    &m.text, shorter ? " is shorter than " : " is longer than ");
+	textbuf_str(&m.text, other->name);
+	textbuf_lit(&m.text, " (");
+	value_put_duration(&m.text, duration_of(s, other));
+	if (line > 0) {
+		textbuf_lit(&m.text, " at line ");
+		textbuf_u64(&m.text, line);
+	} else {
+		textbuf_lit(&m.text, ", the default");
+	}
+	textbuf_lit(&m.text, "); allowed: ");
+	textbuf_str(&m.text, shorter ? "at least " : "at most ");
+	textbuf_str(&m.text, other->name);
+	problem_end(&m);
+}
+
+/* A wait and the cap of it.  Said at the later one of those that are in the
+ * file. */
+static void
+check_cap(struct cfg_build *b, const struct draft_section *s, struct span base,
+    struct span cap)
+{
+	const struct option *from = option_find(OPTION_POOL, base);
+	const struct option *to = option_find(OPTION_POOL, cap);
+
+	if (!is_sure(s, from) || !is_sure(s, to) ||
+	    duration_of(s, from) <= duration_of(s, to))
+		return;
+	if (s->seen[to - option_table] > s->seen[from - option_table])
+		wrong_order(b, s, to, from);
+	else
+		wrong_order(b, s, from, to);
+}
+
+static void
+check_caps(struct cfg_build *b, const struct draft_section *s)
+{
+	if (s->kind != OPTION_POOL)
+		return;
+	check_cap(b, s, SPAN("retry_base"), SPAN("retry_cap"));
+	check_cap(b, s, SPAN("eject_base"), SPAN("eject_cap"));
+}
+
 static void
 check_items(struct cfg_build *b, struct draft_section *s)
 {
@@ -175,75 +261,6 @@ check_items(struct cfg_build *b, struct draft_section *s)
 		default:
 			break;
 		}
-}
-
-static void
-warn(struct cfg_build *b, struct draft_section *s, const char *text)
-{
-	struct problem m;
-
-	problem_begin(&m, b, CFG_WARNING, s->line, s);
-	textbuf_str(&m.text, text);
-	problem_end(&m);
-}
-
-static void
-warn_pool(struct cfg_build *b, struct draft_section *s)
-{
-	const struct cfg_pool *p = s->object;
-	const struct option *o = option_find(OPTION_POOL, SPAN("backend"));
-
-	if (!s->used)
-		warn(b, s, "no listener and no route uses this pool");
-	if (items_count(s, o) == 1)
-		warn(b, s,
-		    "backend: there is one; when it fails there is no other "
-		    "backend to turn to");
-	if (p->request_timeout_ms < p->connect_timeout_ms)
-		warn(b, s,
-		    "request_timeout: shorter than connect_timeout, which "
-		    "can therefore never run out");
-}
-
-/* A route without host and path takes every request of its listeners. */
-static bool
-takes_all(const struct draft_section *s)
-{
-	return s->items != NULL && s->items->next == NULL &&
-	    s->items->option->type == OPTION_POOL_NAME;
-}
-
-static void
-warn_route(struct cfg_build *b, struct draft_section *s,
-    const struct draft_section *all)
-{
-	struct problem m;
-
-	problem_begin(&m, b, CFG_WARNING, s->line, s);
-	textbuf_lit(&m.text, "never taken: route ");
-	textbuf_str(&m.text, all->name);
-	textbuf_lit(&m.text, " at line ");
-	textbuf_u64(&m.text, all->line);
-	textbuf_lit(&m.text, " takes every request");
-	problem_end(&m);
-}
-
-/* Only for a file without errors: one of them may be the reason. */
-static void
-warn_all(struct cfg_build *b)
-{
-	const struct draft_section *all = NULL;
-
-	for (struct draft_section *s = b->sections; s != NULL; s = s->next) {
-		if (s->kind == OPTION_POOL)
-			warn_pool(b, s);
-		if (s->kind != OPTION_ROUTE)
-			continue;
-		if (all != NULL)
-			warn_route(b, s, all);
-		else if (takes_all(s))
-			all = s;
-	}
 }
 
 static void
@@ -316,17 +333,17 @@ check_draft(struct cfg_build *b)
 		no_section(b,
 		    "no [pool NAME] section; at least one is "
 		    "required");
-	if (b->admin != NULL)
-		preset_address(b, b->admin);
 	for (struct draft_section *s = b->sections; s != NULL; s = s->next) {
+		preset_items(b, s);
 		if (!s->damaged)
 			check_required(b, s);
 		check_items(b, s);
+		check_caps(b, s);
 	}
 	if (b->count[OPTION_POOL] == 1)
 		use_only_pool(b);
 	else if (b->count[OPTION_POOL] > 1 && !b->lost)
 		check_pools_of_listeners(b);
 	if (b->n_errors == 0)
-		warn_all(b);
+		warn_draft(b);
 }

@@ -5,8 +5,10 @@
 #include "evenkeel/config/address.h"
 #include "evenkeel/http/cidr.h"
 #include "evenkeel/config/problem.h"
+#include "evenkeel/policy/retry.h"
 
-#define WHY_MAX 512
+#define WHY_MAX      512
+#define STATUS_LEAST 100U
 
 struct draft_item *
 items_add(struct cfg_build *b, struct draft_section *s, const struct option *o,
@@ -196,6 +198,95 @@ parse_cidr(
 	return *kept != NULL ? VALUE_OK : VALUE_NO_MEMORY;
 }
 
+/* A number of three digits between the two; else why not. */
+static enum value_outcome
+take_status(
+    struct span text, unsigned least, uint16_t *status, struct textbuf *why)
+{
+	uint64_t value;
+
+	if (!num_parse_u64(text, UINT64_MAX, &value) || text.len != 3)
+		return bad(why, "not a status code");
+	if (value < least || value > RETRY_STATUS_MAX)
+		return bad(why, "the status code is out of range");
+	*status = (uint16_t)value;
+	return VALUE_OK;
+}
+
+static bool
+is_cause(const struct option *o, struct span text)
+{
+	struct span rest = span_of(o->words), word;
+
+	while (value_next_word(&rest, &word))
+		if (span_equal(text, word))
+			return true;
+	return false;
+}
+
+/* Neither a cause nor a status code. */
+static enum value_outcome
+bad_cause(const struct option *o, struct span text, struct textbuf *why)
+{
+	struct nearest near;
+
+	if (text.ptr[0] >= '0' && text.ptr[0] <= '9')
+		return bad(why,
+		    "not a status code (each stands by itself, without "
+		    "ranges)");
+	if (span_equal(text, SPAN("off")) || span_equal(text, SPAN("none")) ||
+	    span_equal(text, SPAN("no")))
+		return bad(why, "retry_attempts = 0 turns retries off");
+	nearest_init(&near, text);
+	nearest_offer_words(&near, o->words);
+	textbuf_lit(why, "unknown cause");
+	if (near.best.ptr != NULL) {
+		textbuf_lit(why, " (did you mean ");
+		textbuf_put(why, near.best);
+		textbuf_lit(why, "?)");
+	}
+	return VALUE_BAD;
+}
+
+static enum value_outcome
+parse_cause(const struct option *o, struct arena *a, struct span text,
+    const char **cause, struct textbuf *why)
+{
+	enum value_outcome outcome;
+	uint16_t status;
+	uint64_t number;
+
+	if (!is_cause(o, text)) {
+		if (!num_parse_u64(text, UINT64_MAX, &number))
+			return bad_cause(o, text, why);
+		outcome = take_status(text, RETRY_STATUS_MIN, &status, why);
+		if (outcome != VALUE_OK)
+			return outcome;
+	}
+	*cause = arena_text(a, text);
+	return *cause != NULL ? VALUE_OK : VALUE_NO_MEMORY;
+}
+
+/* A code, or two with '-' between them. */
+static enum value_outcome
+parse_statuses(
+    struct span text, struct cfg_statuses *statuses, struct textbuf *why)
+{
+	size_t dash = span_find(text, '-');
+	struct span to = text;
+	enum value_outcome outcome;
+
+	if (dash < text.len)
+		to = span_make(text.ptr + dash + 1, text.len - dash - 1);
+	text.len = dash;
+	outcome = take_status(text, STATUS_LEAST, &statuses->from, why);
+	if (outcome == VALUE_OK)
+		outcome = take_status(to, STATUS_LEAST, &statuses->to, why);
+	if (outcome == VALUE_OK && statuses->from > statuses->to)
+		return bad(why, "the range ends before it begins");
+	return outcome;
+}
+
 static enum value_outcome
 parse_name(
     struct arena *a, struct span text, const char **name, struct textbuf *why)
@@ -222,12 +313,49 @@ parse_element(struct arena *a, struct span text, struct draft_item *item,
 		return parse_cidr(a, text, &item->text, why);
 	if (o->type == OPTION_POOL_NAME || o->type == OPTION_LISTENER_NAMES)
 		return parse_name(a, text, &item->text, why);
+	if (o->type == OPTION_CAUSES)
+		return parse_cause(o, a, text, &item->text, why);
+	if (o->type == OPTION_STATUSES)
+		return parse_statuses(text, &item->statuses, why);
 	item->text = arena_text(a, text);
 	if (item->text == NULL)
 		return VALUE_NO_MEMORY;
 	if (o->type == OPTION_BACKENDS)
 		return parse_backend(a, text, &item->backend, why);
 	return address_parse_bind(a, text, &item->backend.addr, why);
+}
+
+/* Something of the element is already in the list; what is not a list of words
+ * or numbers is compared in the end, by check. */
+static bool
+is_there(const struct draft_section *s, const struct draft_item *parsed)
+{
+	enum option_type type = parsed->option->type;
+
+	if (type != OPTION_CAUSES && type != OPTION_STATUSES)
+		return false;
+	for (const struct draft_item *i = s->items; i != NULL; i = i->next) {
+		if (i->option != parsed->option)
+			continue;
+		if (type == OPTION_CAUSES && strcmp(i->text, parsed->text) == 0)
+			return true;
+		if (type == OPTION_STATUSES &&
+		    i->statuses.from <= parsed->statuses.to &&
+		    i->statuses.to >= parsed->statuses.from)
+			return true;
+	}
+	return false;
+}
+
+static enum value_outcome
+parse_new(struct cfg_build *b, const struct draft_section *s,
+    struct draft_item *parsed, struct span text, struct textbuf *why)
+{
+	enum value_outcome outcome = parse_element(b->arena, text, parsed, why);
+
+	if (outcome == VALUE_OK && is_there(s, parsed))
+		return bad(why, "it is in the list already");
+	return outcome;
 }
 
 static void
@@ -239,12 +367,13 @@ take_element(struct cfg_build *b, struct draft_section *s,
 	struct draft_item parsed = *form, *item;
 	struct problem m;
 
-	switch (parse_element(b->arena, text, &parsed, &why)) {
+	switch (parse_new(b, s, &parsed, text, &why)) {
 	case VALUE_OK:
 		item = items_add(b, s, form->option, form->line);
 		if (item == NULL)
 			return;
 		item->text = parsed.text;
+		item->statuses = parsed.statuses;
 		item->backend = parsed.backend;
 		item->backend.addr.line = form->line;
 		return;
@@ -267,7 +396,7 @@ items_parse(struct cfg_build *b, struct draft_section *s,
 	struct draft_item form = {.option = o, .line = e->line};
 	struct span rest = e->value, element;
 
-	if (!o->repeats) {
+	if (!option_is_list(o)) {
 		take_element(b, s, &form, e->value);
 		return;
 	}

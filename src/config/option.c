@@ -3,6 +3,9 @@
 
 #include "evenkeel/config/nearest.h"
 #include "evenkeel/config/value.h"
+#include "evenkeel/policy/budget.h"
+#include "evenkeel/policy/health.h"
+#include "evenkeel/policy/retry.h"
 
 #define MS_SECOND 1000u
 #define MS_HOUR   3600000u
@@ -18,8 +21,14 @@
 #define BODY_MAX_BYTES ((uint64_t)1 << 50)
 #define CONNS_MAX      10000000
 #define IDLE_CONNS_MAX 65535
-#define PATH_MAX_BYTES VALUE_TEXT_MAX
+#define PATH_MAX_BYTES 1024
 #define UNIX_MAX_BYTES 107
+#define NAME_MAX_BYTES 255
+/* Kept in memory for each request that is under way. */
+#define REPLAY_MAX_BYTES (64 * KIB * KIB)
+/* "health_body = " and this fit into one line. */
+#define SOUGHT_MAX_BYTES   4000
+#define EJECT_FAILURES_MAX 10000
 
 #define GLOBAL(field) \
 	.section = OPTION_GLOBAL, .offset = offsetof(struct cfg_global, field)
@@ -30,6 +39,8 @@
 	.section = OPTION_ROUTE, .offset = offsetof(struct cfg_route, field)
 #define POOL(field) \
 	.section = OPTION_POOL, .offset = offsetof(struct cfg_pool, field)
+#define PERCENT .type = OPTION_PERCENT, .min = 0, .max = 100, .reloadable = true
+#define SWITCH  .type = OPTION_ENUM, .words = "no|yes", .reloadable = true
 #define WAIT                                                             \
 	.type = OPTION_DURATION, .min = WAIT_MIN_MS, .max = WAIT_MAX_MS, \
 	.reloadable = true
@@ -244,6 +255,124 @@ const struct option option_table[] = {
 	.preset = "30s",
 	.help = "How long an idle connection to a backend is kept. It should "
 		"be shorter than the time the backend keeps it."},
+    {POOL(slow_start_ms), .name = "slow_start", .type = OPTION_DURATION,
+	.min = 0, .max = WAIT_MAX_MS, .preset = "0", .reloadable = true,
+	.help = "The share of a backend that has come back grows to its full "
+		"weight over this time; 0 gives it all at once."},
+
+    {POOL(retry_attempts), .name = "retry_attempts", .type = OPTION_COUNT,
+	.min = 0, .max = RETRY_ATTEMPTS_MAX, .preset = "2", .reloadable = true,
+	.help = "How often a request is tried again when an attempt has "
+		"failed; 0 turns retries off."},
+    {POOL(retry_on), .offset_count = offsetof(struct cfg_pool, n_retry_on),
+	.name = "retry_on", .type = OPTION_CAUSES,
+	.words = "connect|reset|timeout",
+	.preset = "connect,reset,timeout,502,503,504", .reloadable = true,
+	.allowed = "connect, reset, timeout and status codes 400..599",
+	.help = "Which failures are retried: connect (the backend was not "
+		"reached), reset (it broke off, or its answer was malformed), "
+		"timeout (it did not answer in time), and answers with these "
+		"status codes."},
+    {POOL(retry_base_ms), .name = "retry_base", WAIT, .preset = "25ms",
+	.help = "The longest wait before the first retry; it doubles with "
+		"each further one, up to `retry_cap`."},
+    {POOL(retry_cap_ms), .name = "retry_cap", WAIT, .preset = "1s",
+	.help = "The longest wait before any retry; at least `retry_base`."},
+    {POOL(retry_jitter), .name = "retry_jitter", .type = OPTION_ENUM,
+	.words = "full|equal|none", .preset = "full", .reloadable = true,
+	.help = "How much of a wait is left to chance, so that many retries do "
+		"not come at once: full waits between nothing and the whole, "
+		"equal between half and the whole, none the whole."},
+    {POOL(retry_first_wait), .name = "retry_first_wait", SWITCH,
+	.preset = "yes",
+	.help = "With no, the first retry goes to another usable backend at "
+		"once."},
+    {POOL(retry_budget_pct), .name = "retry_budget", PERCENT, .preset = "20%",
+	.help = "Retries of the pool as a share of its requests of the last "
+		"10 s; 100% is no limit, 0% none at all. Retries after a "
+		"backend could not be reached do not count."},
+    {POOL(retry_budget_min), .name = "retry_budget_min", .type = OPTION_COUNT,
+	.min = 0, .max = BUDGET_FLOOR_MAX, .preset = "10", .reloadable = true,
+	.help = "Retries a second that are allowed besides `retry_budget`, for "
+		"pools with little traffic."},
+    {POOL(retry_non_idempotent), .name = "retry_non_idempotent", SWITCH,
+	.preset = "no",
+	.help = "With yes, POST and PATCH are retried also when a backend may "
+		"have carried them out already: they can then happen twice."},
+    {POOL(retry_body_limit), .name = "retry_body_limit", .type = OPTION_SIZE,
+	.min = 0, .max = REPLAY_MAX_BYTES, .preset = "64k", .reloadable = true,
+	.help = "Request bodies up to this size are kept until the answer "
+		"begins, so that they can be sent again."},
+    {POOL(attempt_timeout_ms), .name = "attempt_timeout",
+	.type = OPTION_DURATION, .min = 0, .max = WAIT_MAX_MS, .preset = "0",
+	.reloadable = true,
+	.help = "How long one attempt may take, so that time is left for "
+		"another; 0 leaves it to `response_timeout`."},
+
+    {POOL(health), .name = "health", .type = OPTION_ENUM,
+	.words = "off|tcp|http", .preset = "tcp", .reloadable = true,
+	.help = "How backends are checked: tcp connects, http sends a request "
+		"and looks at the answer, off does not check."},
+    {POOL(health_path), .name = "health_path", .type = OPTION_TARGET,
+	.max = PATH_MAX_BYTES, .preset = "/", .reloadable = true,
+	.allowed = "a path that begins with /, without white space and #",
+	.help = "What the check asks for; of `health = http`, as are the next "
+		"four."},
+    {POOL(health_method), .name = "health_method", .type = OPTION_ENUM,
+	.words = "GET|HEAD|OPTIONS", .preset = "GET", .reloadable = true,
+	.help = "The method of the check."},
+    {POOL(health_host), .name = "health_host", .type = OPTION_HOST,
+	.max = NAME_MAX_BYTES, .without = "the backend's address",
+	.reloadable = true, .allowed = "a host name with or without a port",
+	.help = "The Host of the check."},
+    {POOL(health_statuses),
+	.offset_count = offsetof(struct cfg_pool, n_health_statuses),
+	.name = "health_status", .type = OPTION_STATUSES, .preset = "200-399",
+	.reloadable = true,
+	.allowed = "status codes 100..599 and ranges of them such as 200-399",
+	.help = "The answers that are good."},
+    {POOL(health_body), .name = "health_body", .type = OPTION_TEXT,
+	.max = SOUGHT_MAX_BYTES, .without = "any body", .reloadable = true,
+	.allowed = "a text of at most 4000 bytes",
+	.help = "A text that must occur in the first 4k of the answer's "
+		"body."},
+    {POOL(health_port), .name = "health_port", .type = OPTION_PORT, .min = 1,
+	.max = 65535, .without = "the backend's port", .reloadable = true,
+	.help = "The port that is checked."},
+    {POOL(health_interval_ms), .name = "health_interval", WAIT, .preset = "2s",
+	.help = "The time between two checks of a backend, 10 % more or "
+		"less."},
+    {POOL(health_interval_down_ms), .name = "health_interval_down", WAIT,
+	.without = "as health_interval",
+	.help = "The same while the backend is down."},
+    {POOL(health_timeout_ms), .name = "health_timeout", WAIT, .preset = "1s",
+	.help = "A check that takes longer is bad. It does not count when the "
+		"backend has answered requests since the check before: then "
+		"it is slow, not down."},
+    {POOL(health_rise), .name = "health_rise", .type = OPTION_COUNT, .min = 1,
+	.max = HEALTH_ROW_MAX, .preset = "2", .reloadable = true,
+	.help = "Good checks in a row until a backend that is down is up."},
+    {POOL(health_fall), .name = "health_fall", .type = OPTION_COUNT, .min = 1,
+	.max = HEALTH_ROW_MAX, .preset = "3", .reloadable = true,
+	.help = "Bad checks in a row until a backend that is up is down."},
+    {POOL(health_initial), .name = "health_initial", .type = OPTION_ENUM,
+	.words = "up|down", .preset = "up", .reloadable = true,
+	.help = "What a backend is before its first check."},
+
+    {POOL(eject_failures), .name = "eject_failures", .type = OPTION_COUNT,
+	.min = 0, .max = EJECT_FAILURES_MAX, .preset = "5", .reloadable = true,
+	.help = "Failed attempts in a row, of real requests, that take a "
+		"backend out for a while; 0 turns this off. A status counts "
+		"when `retry_on` has it."},
+    {POOL(eject_base_ms), .name = "eject_base", WAIT, .preset = "10s",
+	.help = "How long it is out the first time; it doubles with each "
+		"further time in a row, up to `eject_cap`."},
+    {POOL(eject_cap_ms), .name = "eject_cap", WAIT, .preset = "120s",
+	.help = "The longest time it is out; at least `eject_base`."},
+    {POOL(eject_max_pct), .name = "eject_max", PERCENT, .preset = "50%",
+	.help = "How much of the pool may be out at a time, rounded down, but "
+		"at least one backend of two or more, and never the last "
+		"usable one."},
 };
 
 const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
@@ -321,10 +450,12 @@ put_bound(struct textbuf *out, const struct option *o, uint64_t bound)
 {
 	if (o->type == OPTION_DURATION)
 		value_put_duration(out, bound);
-	else if (o->type == OPTION_COUNT)
-		textbuf_u64(out, bound);
-	else
+	else if (o->type == OPTION_SIZE || o->type == OPTION_SIZE64)
 		value_put_size(out, bound);
+	else
+		textbuf_u64(out, bound);
+	if (o->type == OPTION_PERCENT)
+		textbuf_byte(out, '%');
 }
 
 void

@@ -83,6 +83,36 @@ put_backend(
 	textbuf_byte(p->out, '\n');
 }
 
+/* All elements in one line, as far as they are not the default. */
+static void
+put_list(struct printer *p, const struct option *o, const void *array, size_t n)
+{
+	char room[VALUE_TEXT_MAX];
+	struct textbuf t = textbuf_make(room, sizeof(room));
+	const struct cfg_statuses *statuses = array;
+	const char *const *texts = array;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			textbuf_byte(&t, ',');
+		if (o->type == OPTION_CAUSES) {
+			textbuf_str(&t, texts[i]);
+			continue;
+		}
+		textbuf_u64(&t, statuses[i].from);
+		if (statuses[i].to == statuses[i].from)
+			continue;
+		textbuf_byte(&t, '-');
+		textbuf_u64(&t, statuses[i].to);
+	}
+	CHECK(!t.full);
+	if (!p->defaults && span_equal(textbuf_span(&t), span_of(o->preset)))
+		return;
+	put_key(p, o);
+	textbuf_put(p->out, textbuf_span(&t));
+	textbuf_byte(p->out, '\n');
+}
+
 /* One line for element i of a repeating option. */
 static void
 put_element(
@@ -111,6 +141,10 @@ put_array(struct printer *p, const struct option *o, const void *object)
 
 	memcpy(&array, (const char *)object + o->offset, sizeof(array));
 	memcpy(&n, (const char *)object + o->offset_count, sizeof(n));
+	if (!o->repeats) {
+		put_list(p, o, array, n);
+		return;
+	}
 	if (n == 0)
 		put_without(p, o);
 	for (size_t i = 0; i < n; i++)
@@ -198,7 +232,7 @@ put_section(struct printer *p, enum option_section kind, const char *name,
 
 		if (o->section != kind)
 			continue;
-		if (o->repeats)
+		if (option_is_list(o))
 			put_array(p, o, object);
 		else if (o->type == OPTION_POOL_NAME)
 			put_pool(p, o, object);

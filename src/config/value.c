@@ -81,6 +81,29 @@ parse_units(struct span text, const struct unit *units, uint64_t *value,
 	return *value == 0 || bad(why, "a unit is required: ms, s, m or h");
 }
 
+/* A number beyond 64 bits is out of every range, too. */
+static bool
+parse_digits(struct span text, uint64_t *value)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return false;
+	if (!num_parse_u64(text, UINT64_MAX, value))
+		*value = UINT64_MAX;
+	return text.len > 0;
+}
+
+static bool
+parse_percent(struct span text, uint64_t *value, struct textbuf *why)
+{
+	bool sign = text.len > 0 && text.ptr[text.len - 1] == '%';
+
+	if (!parse_digits(span_make(text.ptr, text.len - sign), value))
+		return bad(why, "not a whole number with %");
+	/* "20" is a share to one reader and a number to the next. */
+	return sign || bad(why, "the % is required");
+}
+
 static bool
 parse_number(const struct option *o, struct span text, uint64_t *value,
     struct textbuf *why)
@@ -96,12 +119,12 @@ parse_number(const struct option *o, struct span text, uint64_t *value,
 			return bad(why,
 			    "0 is no time to wait, and waiting "
 			    "without end is not offered");
-	} else if (o->type == OPTION_COUNT) {
-		for (size_t i = 0; i < text.len; i++)
-			if (text.ptr[i] < '0' || text.ptr[i] > '9')
-				return bad(why, "not a whole number");
-		if (!num_parse_u64(text, UINT64_MAX, value))
-			*value = UINT64_MAX;
+	} else if (o->type == OPTION_PERCENT) {
+		if (!parse_percent(text, value, why))
+			return false;
+	} else if (o->type == OPTION_COUNT || o->type == OPTION_PORT) {
+		if (!parse_digits(text, value))
+			return bad(why, "not a whole number");
 	} else if (!parse_units(text, sizes, value, why)) {
 		return false;
 	}
@@ -132,6 +155,13 @@ is_one_of(struct span text, const char *words)
 }
 
 static bool
+is_switch(const struct option *o)
+{
+	return span_equal(span_of(o->words), SPAN("off|on")) ||
+	    span_equal(span_of(o->words), SPAN("no|yes"));
+}
+
+static bool
 parse_enum(
     const struct option *o, struct span text, int *value, struct textbuf *why)
 {
@@ -144,9 +174,8 @@ parse_enum(
 			return true;
 		}
 	/* A switch may be written in other words, too. */
-	if (span_equal(span_of(o->words), SPAN("off|on")) &&
-	    is_one_of(text, "yes|true|no|false")) {
-		*value = is_one_of(text, "yes|true");
+	if (is_switch(o) && is_one_of(text, "on|yes|true|off|no|false")) {
+		*value = is_one_of(text, "on|yes|true");
 		return true;
 	}
 	nearest_init(&near, text);
@@ -214,6 +243,24 @@ check_host(struct span text, struct textbuf *why)
 	return text.len <= 255 || bad(why, "too long");
 }
 
+/* What may stand in a request line behind the method. */
+static bool
+check_target(const struct option *o, struct span text, struct textbuf *why)
+{
+	if (text.len == 0 || text.ptr[0] != '/')
+		return bad(why, "a path begins with /");
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		/* RFC 9112 3.2: such bytes never stand in a target. */
+		if (c <= 0x20 || c >= 0x7f || c == '#')
+			return bad(why,
+			    "white space, # or a byte that is not ASCII in a "
+			    "path");
+	}
+	return text.len <= o->max || bad(why, "too long");
+}
+
 static bool
 check_any_text(const struct option *o, struct span text, struct textbuf *why)
 {
@@ -221,14 +268,21 @@ check_any_text(const struct option *o, struct span text, struct textbuf *why)
 		return check_hash_on(text, why);
 	if (o->type == OPTION_HOST)
 		return check_host(text, why);
+	if (o->type == OPTION_TARGET)
+		return check_target(o, text, why);
 	return check_text(o, text, why);
+}
+
+bool
+value_is_plain(const struct option *o)
+{
+	return o->type <= OPTION_TEXT;
 }
 
 bool
 value_is_text(const struct option *o)
 {
-	return o->type == OPTION_TEXT || o->type == OPTION_HASH_ON ||
-	    o->type == OPTION_HOST;
+	return o->type >= OPTION_HASH_ON && o->type <= OPTION_TEXT;
 }
 
 static void *
@@ -258,6 +312,7 @@ value_parse(const struct option *o, struct arena *a, struct span text,
 {
 	uint64_t number;
 	uint32_t number32;
+	uint16_t number16;
 	int word;
 
 	if (value_is_text(o))
@@ -272,6 +327,12 @@ value_parse(const struct option *o, struct arena *a, struct span text,
 		return VALUE_BAD;
 	if (o->type == OPTION_SIZE64) {
 		memcpy(field_of(o, object), &number, sizeof(number));
+		return VALUE_OK;
+	}
+	if (o->type == OPTION_PORT) {
+		CHECK(number <= UINT16_MAX);
+		number16 = (uint16_t)number;
+		memcpy(field_of(o, object), &number16, sizeof(number16));
 		return VALUE_OK;
 	}
 	CHECK(number <= UINT32_MAX);
@@ -320,13 +381,36 @@ number_of(const struct option *o, const void *field)
 {
 	uint64_t number;
 	uint32_t number32;
+	uint16_t number16;
 
 	if (o->type == OPTION_SIZE64) {
 		memcpy(&number, field, sizeof(number));
 		return number;
 	}
+	if (o->type == OPTION_PORT) {
+		memcpy(&number16, field, sizeof(number16));
+		return number16;
+	}
 	memcpy(&number32, field, sizeof(number32));
 	return number32;
+}
+
+static void
+put_number(struct textbuf *out, const struct option *o, uint64_t number)
+{
+	/* Without a default, 0 is no value. */
+	if (number == 0 && o->preset == NULL)
+		return;
+	if (o->type == OPTION_DURATION)
+		value_put_duration(out, number);
+	else if (o->type == OPTION_SIZE || o->type == OPTION_SIZE64)
+		value_put_size(out, number);
+	else if (o->auto_word != NULL && number == CFG_AUTO)
+		textbuf_str(out, o->auto_word);
+	else
+		textbuf_u64(out, number);
+	if (o->type == OPTION_PERCENT)
+		textbuf_byte(out, '%');
 }
 
 void
@@ -342,13 +426,7 @@ value_put(struct textbuf *out, const struct option *o, const void *object)
 	} else if (o->type == OPTION_ENUM) {
 		memcpy(&word, field, sizeof(word));
 		put_word(out, o->words, word);
-	} else if (o->type == OPTION_DURATION) {
-		value_put_duration(out, number_of(o, field));
-	} else if (o->type != OPTION_COUNT) {
-		value_put_size(out, number_of(o, field));
-	} else if (o->auto_word != NULL && number_of(o, field) == CFG_AUTO) {
-		textbuf_str(out, o->auto_word);
 	} else {
-		textbuf_u64(out, number_of(o, field));
+		put_number(out, o, number_of(o, field));
 	}
 }

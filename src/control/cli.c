@@ -194,13 +194,21 @@ text_print(struct text *t, FILE *to)
 }
 
 static void
+no_memory(void)
+{
+	fputs("evenkeel: out of memory\n", stderr);
+}
+
+static void
 print_problems(const char *file, const struct inifile *f)
 {
 	struct text t = {.bytes = NULL};
 
 	do {
-		if (!text_more(&t))
+		if (!text_more(&t)) {
+			no_memory();
 			return;
+		}
 		cfg_put_problems(&t.out, file, f->problems);
 	} while (t.out.full);
 	text_print(&t, stderr);
@@ -234,7 +242,7 @@ put_address(struct textbuf *t, const char *word)
 }
 
 static bool
-parse_inline(const struct cli *c, struct inifile *f)
+parse_inline(const struct cli *c, struct inifile *f, struct textbuf *why)
 {
 	static char bytes[INLINE_BYTES];
 	struct textbuf t = textbuf_make(bytes, sizeof(bytes));
@@ -246,7 +254,13 @@ parse_inline(const struct cli *c, struct inifile *f)
 		textbuf_lit(&t, "backend = ");
 		put_address(&t, c->words[i]);
 	}
-	return !t.full && inifile_parse(f, textbuf_span(&t));
+	if (t.full)
+		textbuf_lit(why, "the command line is too long");
+	else if (inifile_parse(f, textbuf_span(&t)))
+		return true;
+	else
+		textbuf_lit(why, "out of memory");
+	return false;
 }
 
 /* Reads it, and prints what is wrong or odd.  False: do not go on. */
@@ -257,7 +271,7 @@ load(const struct cli *c, struct inifile *f)
 	    c->verb == VERB_INLINE ? "command line" : config_file(c);
 	char text[WHY_BYTES];
 	struct textbuf why = textbuf_make(text, sizeof(text));
-	bool read = c->verb == VERB_INLINE ? parse_inline(c, f)
+	bool read = c->verb == VERB_INLINE ? parse_inline(c, f, &why)
 					   : inifile_read(f, file, &why);
 
 	if (!read) {
@@ -329,8 +343,10 @@ print_config(const struct cli *c,
 		put(&t.out, c, f.cfg);
 	} while (t.out.full);
 	inifile_free(&f);
-	if (t.bytes == NULL)
+	if (t.bytes == NULL) {
+		no_memory();
 		return EXIT_FAILED;
+	}
 	text_print(&t, stdout);
 	return 0;
 }

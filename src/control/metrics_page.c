@@ -1,6 +1,7 @@
 #include "evenkeel/control/metrics_page.h"
 
 #include "evenkeel/base/num.h"
+#include "evenkeel/control/metrics_health.h"
 #include "evenkeel/http/metrics.h"
 #include "evenkeel/net/system.h"
 
@@ -278,6 +279,7 @@ metrics_page_put(struct textbuf *out, const struct pages *p)
 	put_requests(out, p);
 	put_durations(out, p);
 	put_backends(out, p);
+	metrics_health_put(out, p);
 	put_queues(out, p);
 	put_connections(out, p);
 	metrics_put_family(out, "evenkeel_log_lines_lost_total",

@@ -56,6 +56,21 @@ uptime_s(const struct pages *p)
 	return (clock_monotonic_us() - p->start_us) / 1000000;
 }
 
+/* For how long it has been in its state. */
+static uint64_t
+since_s(const struct roster_member *m)
+{
+	return (clock_monotonic_us() / 1000 - m->since_ms) / 1000;
+}
+
+/* How much of its weight counts now: less than all in a slow start. */
+static uint32_t
+weight_pct(const struct backend *b)
+{
+	return atomic_load(&b->weight_now) * 100 /
+	    (b->weight * BACKEND_WEIGHT_UNIT);
+}
+
 static const char *
 state_word(const struct pages *p)
 {
@@ -84,8 +99,25 @@ put_number(struct textbuf *out, const char *key, uint64_t value)
 }
 
 static void
+put_checks_json(struct textbuf *out, const struct roster_member *m)
+{
+	textbuf_lit(out, ",\"checks\":{");
+	for (int c = 0; c < HEALTH_RESULTS; c++) {
+		if (c > 0)
+			textbuf_byte(out, ',');
+		textbuf_byte(out, '"');
+		textbuf_str(out, roster_check_text((enum health_result)c));
+		textbuf_lit(out, "\":");
+		textbuf_u64(out, m->checks[c]);
+	}
+	textbuf_lit(out, "},");
+	put_key(out, "last_check_failed", span_of(m->last_why));
+}
+
+static void
 put_backend_json(struct textbuf *out, const struct backend *b)
 {
+	const struct roster_member *m = roster_member_of(b);
 	char text[ADDRESS_TEXT_BYTES];
 	struct textbuf address = textbuf_make(text, sizeof(text));
 
@@ -95,9 +127,14 @@ put_backend_json(struct textbuf *out, const struct backend *b)
 	textbuf_byte(out, ',');
 	put_key(out, "address", textbuf_span(&address));
 	textbuf_byte(out, ',');
-	put_key(out, "state", SPAN("up"));
+	put_key(out, "state", span_of(roster_state_text(m->state)));
+	textbuf_byte(out, ',');
+	put_key(out, "reason", span_of(m->why));
+	put_number(out, "since_s", since_s(m));
 	put_number(out, "weight", b->weight);
+	put_number(out, "weight_pct", weight_pct(b));
 	put_number(out, "in_flight", in_flight(b));
+	put_checks_json(out, m);
 	textbuf_lit(out, ",\"attempts\":{");
 	for (int o = 0; o < ACCESS_OUTCOMES; o++) {
 		if (o > 0)
@@ -111,11 +148,15 @@ put_backend_json(struct textbuf *out, const struct backend *b)
 }
 
 static void
-put_pool_json(struct textbuf *out, const struct snapshot_pool *pool)
+put_pool_json(struct textbuf *out, const struct pages *p, size_t at)
 {
+	const struct snapshot_pool *pool = &p->snapshot->pools[at];
+
 	textbuf_byte(out, '{');
 	put_key(out, "name", pool->upstream->name_span);
 	put_number(out, "waiting", atomic_load(&pool->upstream->waiting));
+	put_number(
+	    out, "usable", roster_usable(&guard_roster(p->guard)->pools[at]));
 	textbuf_lit(out, ",\"backends\":[");
 	for (size_t i = 0; i < pool->n_backends; i++) {
 		if (i > 0)
@@ -139,11 +180,13 @@ pages_put_status_json(struct textbuf *out, const struct pages *p)
 	put_number(out, "workers", p->n_workers);
 	put_number(out, "connections", clients(p));
 	put_number(out, "log_lines_lost", log_dropped(p->log));
+	put_number(out, "checks_late_ms", guard_late_us(p->guard) / 1000);
+	put_number(out, "rotations_retired", guard_retired(p->guard));
 	textbuf_lit(out, ",\"pools\":[");
 	for (size_t i = 0; i < p->snapshot->n_pools; i++) {
 		if (i > 0)
 			textbuf_byte(out, ',');
-		put_pool_json(out, &p->snapshot->pools[i]);
+		put_pool_json(out, p, i);
 	}
 	textbuf_lit(out, "]}\n");
 }
@@ -171,6 +214,26 @@ put_number_column(struct textbuf *out, uint64_t value, size_t width)
 	textbuf_byte(out, ' ');
 }
 
+/* Since when it is in its state, and why, where there is something to say. */
+static void
+put_condition(struct textbuf *out, const struct roster_member *m)
+{
+	if (m->why[0] != '\0') {
+		textbuf_lit(out, " for ");
+		textbuf_u64(out, since_s(m));
+		textbuf_lit(out, " s: ");
+		textbuf_str(out, m->why);
+	} else {
+		out->len--;
+	}
+	if (m->state == ROSTER_UP && weight_pct(m->backend) < 100) {
+		textbuf_lit(out, ", weight at ");
+		textbuf_u64(out, weight_pct(m->backend));
+		textbuf_lit(out, "%");
+	}
+	textbuf_byte(out, '\n');
+}
+
 static void
 put_pool_text(struct textbuf *out, const struct snapshot_pool *pool)
 {
@@ -184,16 +247,16 @@ put_pool_text(struct textbuf *out, const struct snapshot_pool *pool)
 	    out, "state    weight  in flight           ok       failed\n");
 	for (size_t i = 0; i < pool->n_backends; i++) {
 		const struct backend *b = pool->backends[i];
+		const struct roster_member *m = roster_member_of(b);
 
 		textbuf_lit(out, "  ");
 		put_column(out, b->name_span, NAME_COLUMN);
-		textbuf_lit(out, "up       ");
+		put_column(out, span_of(roster_state_text(m->state)), 8);
 		put_number_column(out, b->weight, 6);
 		put_number_column(out, in_flight(b), 10);
 		put_number_column(out, attempts(b, ACCESS_OK), 12);
 		put_number_column(out, failures(b), 12);
-		out->len--;
-		textbuf_byte(out, '\n');
+		put_condition(out, m);
 	}
 }
 
@@ -243,15 +306,30 @@ not_found(struct httpd_answer *a)
 	    a->body, "404: there are /healthz /readyz /status /metrics\n");
 }
 
+static bool
+any_usable(const struct pages *p)
+{
+	const struct roster *r = guard_roster(p->guard);
+
+	for (size_t i = 0; i < r->n_pools; i++)
+		if (roster_usable(&r->pools[i]) > 0)
+			return true;
+	return false;
+}
+
+/* Whoever spreads over several of us should leave this one alone when it ends,
+ * or when no pool of it can answer; with one pool of many down the others still
+ * want their requests. */
 static void
 put_ready(struct httpd_answer *a, const struct pages *p)
 {
-	if (!p->draining) {
+	if (!p->draining && any_usable(p)) {
 		textbuf_lit(a->body, "ready\n");
 		return;
 	}
 	a->status = 503;
-	textbuf_lit(a->body, "stopping\n");
+	textbuf_str(a->body,
+	    p->draining ? "stopping\n" : "no pool has a usable backend\n");
 }
 
 void

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "evenkeel/config/policies.h"
 #include "evenkeel/net/buf.h"
 
 struct registry {
@@ -114,44 +115,26 @@ set_host(struct snapshot_pool *p, struct span text)
 		p->host = text;
 }
 
-/* The order of the backups, or of those that are none. */
-static bool
-build_rotation(struct snapshot_pool *p, bool backup,
-    struct rotation *_Atomic *to, struct textbuf *why)
-{
-	struct backend **some = calloc(p->n_backends, sizeof(*some));
-	struct rotation *r;
-	size_t n = 0;
-
-	if (some == NULL)
-		return no_memory(why);
-	for (size_t i = 0; i < p->n_backends; i++)
-		if (p->cfg->backends[i].backup == backup)
-			some[n++] = p->backends[i];
-	r = rotation_create(some, n, p->cfg->balance == CFG_BALANCE_HASH);
-	free(some);
-	if (r == NULL && n > 0)
-		return no_memory(why);
-	atomic_store(to, r);
-	return true;
-}
-
 static bool
 build_pool(struct registry *r, struct snapshot_pool *p,
     const struct cfg_pool *cfg, struct textbuf *why)
 {
 	p->cfg = cfg;
+	p->retry = policies_retry(cfg);
+	p->eject_failures = cfg->eject_failures;
+	p->budget_limited = cfg->retry_budget_pct < BUDGET_NO_LIMIT_PCT;
 	set_hash(p, span_of(cfg->hash_on));
 	set_host(p, span_of(cfg->host_header));
 	p->keepalive_share = share_of(cfg->keepalive, r->workers);
+	p->retry = policies_retry(cfg);
+	p->eject_failures = cfg->eject_failures;
+	p->budget_limited = cfg->retry_attempts > 0 &&
+	    cfg->retry_budget_pct < BUDGET_NO_LIMIT_PCT;
 	p->upstream = upstream_create(cfg->name, r->workers);
 	p->backends = calloc(cfg->n_backends, sizeof(struct backend *));
 	if (p->upstream == NULL || p->backends == NULL)
 		return no_memory(why);
-	if (!build_backends(r, p, why))
-		return false;
-	return build_rotation(p, false, &p->upstream->rotation, why) &&
-	    build_rotation(p, true, &p->upstream->backup, why);
+	return build_backends(r, p, why);
 }
 
 static const struct snapshot_pool *

@@ -7,25 +7,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "evenkeel/base/num.h"
+#include "evenkeel/control/binds.h"
 #include "evenkeel/control/demo.h"
+#include "evenkeel/control/guard.h"
 #include "evenkeel/control/pages.h"
 #include "evenkeel/control/registry.h"
+#include "evenkeel/control/sizes.h"
 #include "evenkeel/control/verbs.h"
 #include "evenkeel/net/clock.h"
 #include "evenkeel/net/signals.h"
 #include "evenkeel/net/system.h"
 
-/* Descriptors kept for what is not a connection: logs, admin and control; and
- * for each worker its loop, mailbox and listening sockets. */
-#define RESERVED_FILES        40U
-#define RESERVED_FILES_WORKER 6U
-#define CONNECTIONS_MAX       10000000U
-#define WHY_BYTES             1024
+#define WHY_BYTES 1024
 
 static const int watched[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 #define WATCHED (sizeof(watched) / sizeof(watched[0]))
+
+/* Mail from workers. */
+enum server_mail { SERVER_DRAINED, SERVER_FAILING };
 
 struct server {
 	const struct server_options *o;
@@ -41,8 +41,8 @@ struct server {
 	struct log_ring **rings; /* of the workers */
 	pthread_t *threads;
 	uint32_t n_workers, n_threads;
-	struct worker_bind *binds; /* [worker * n_binds + bind] */
-	size_t n_binds, n_bound;
+	struct binds binds;
+	struct guard *guard;
 	struct pages pages;
 	struct httpd *admin, *control;
 	struct demo *demo;
@@ -53,32 +53,6 @@ struct server {
 
 static const struct httpd_ops admin_ops = {.on_request = pages_on_admin};
 static const struct httpd_ops control_ops = {.on_request = pages_on_control};
-
-/* ---- sizes ---- */
-
-static uint32_t
-how_many_workers(const struct cfg *cfg)
-{
-	uint32_t n = cfg->global.workers;
-
-	if (n == CFG_AUTO)
-		n = system_cpus();
-	return n < CFG_WORKERS_MAX ? n : CFG_WORKERS_MAX;
-}
-
-/* Each client may need a connection to a backend besides its own. */
-static uint32_t
-how_many_connections(const struct server *s)
-{
-	uint64_t files = system_raise_files();
-	uint64_t reserved = RESERVED_FILES +
-	    s->n_workers * (RESERVED_FILES_WORKER + (uint64_t)s->n_binds);
-	uint64_t n = s->o->cfg->global.max_connections;
-
-	if (n == CFG_AUTO)
-		n = files > reserved ? (files - reserved) / 2 : 1;
-	return (uint32_t)num_min_u64(n > 0 ? n : 1, CONNECTIONS_MAX);
-}
 
 /* ---- start: each step leaves its result in `s`, or a reason in s->why ---- */
 
@@ -129,52 +103,6 @@ open_logs(struct server *s)
 		s->rings[i] = log_ring_create(s->log, name);
 		if (s->rings[i] == NULL)
 			return fail(s, "out of memory");
-	}
-	return true;
-}
-
-static bool
-bind_one(struct server *s, size_t at, const struct cfg_addr *addr,
-    struct front *front)
-{
-	int fds[CFG_WORKERS_MAX];
-	char text[ADDRESS_TEXT_BYTES];
-	struct textbuf shown = textbuf_make(text, sizeof(text) - 1);
-	struct address a, bound;
-
-	if (!address_resolve(&a, addr, &s->why) ||
-	    !listener_bind(&a, fds, s->n_workers, &bound, &s->why))
-		return false;
-	s->n_bound++;
-	for (uint32_t i = 0; i < s->n_workers; i++)
-		s->binds[i * s->n_binds + at] =
-		    (struct worker_bind){.fd = fds[i], .front = front};
-	address_put(&shown, &bound);
-	text[shown.len] = '\0';
-	log_message(s->ring, LOG_LEVEL_INFO, "listening on %s", text);
-	return true;
-}
-
-static bool
-bind_all(struct server *s)
-{
-	const struct snapshot *snap = s->shared.snapshot;
-	size_t total = 0, at = 0;
-
-	for (size_t l = 0; l < snap->n_listeners; l++)
-		total += snap->listeners[l].cfg->n_binds;
-	s->binds = calloc(total * s->n_workers, sizeof(*s->binds));
-	if (s->binds == NULL)
-		return fail(s, "out of memory");
-	for (size_t i = 0; i < total * s->n_workers; i++)
-		s->binds[i].fd = -1;
-	s->n_binds = total;
-	for (size_t l = 0; l < snap->n_listeners; l++) {
-		const struct snapshot_listener *sl = &snap->listeners[l];
-
-		for (size_t i = 0; i < sl->cfg->n_binds; i++)
-			if (!bind_one(s, at++, &sl->cfg->binds[i], sl->front))
-				return false;
 	}
 	return true;
 }
@@ -230,6 +158,7 @@ open_admin(struct server *s)
 
 static void server_on_signal(int number, void *arg);
 static void server_on_drained(struct worker *w, void *arg);
+static void server_on_failing(struct backend *b, void *arg);
 static void server_on_mail(struct mail *m, void *arg);
 static void server_on_deadline(struct wheel_timer *t, uint64_t now_ms);
 static void server_on_turn(void *arg);
@@ -269,8 +198,10 @@ build_snapshot(struct server *s)
 	    s->o->cfg->global.access_log_format == CFG_ACCESS_JSON;
 	s->shared.seed = system_seed();
 	s->shared.on_drained = server_on_drained;
+	s->shared.on_failing = server_on_failing;
 	s->shared.arg = s;
-	return true;
+	s->guard = guard_create(s->loop, &s->shared, s->ring);
+	return s->guard != NULL || fail(s, "out of memory");
 }
 
 static bool
@@ -281,15 +212,12 @@ make_workers(struct server *s)
 	if (s->workers == NULL || s->threads == NULL)
 		return fail(s, "out of memory");
 	s->shared.all = s->workers;
-	s->shared.max_connections = how_many_connections(s);
+	sizes_share(s->o->cfg, s->n_workers, s->binds.n,
+	    &s->shared.max_connections, &s->shared.max_pipes);
 	for (uint32_t i = 0; i < s->n_workers; i++) {
-		struct worker_bind *binds = &s->binds[i * s->n_binds];
-
-		s->workers[i] = worker_create(
-		    &s->shared, i, s->rings[i], binds, s->n_binds);
-		/* The worker has them now, or has closed them. */
-		for (size_t b = 0; b < s->n_binds; b++)
-			binds[b].fd = -1;
+		s->workers[i] = worker_create(&s->shared, i, s->rings[i],
+		    binds_of(&s->binds, i), s->binds.n);
+		binds_taken(&s->binds, i);
 		if (s->workers[i] == NULL)
 			return fail(s, "out of memory or descriptors");
 	}
@@ -298,7 +226,8 @@ make_workers(struct server *s)
 	    .n_workers = s->n_workers,
 	    .file = s->o->file,
 	    .start_us = clock_monotonic_us(),
-	    .log = s->log};
+	    .log = s->log,
+	    .guard = s->guard};
 	return true;
 }
 
@@ -314,6 +243,8 @@ start_threads(struct server *s)
 {
 	if (!log_start(s->log))
 		return fail(s, "no thread for the log to be had");
+	if (!guard_start(s->guard))
+		return fail(s, "out of memory");
 	for (uint32_t i = 0; i < s->n_workers; i++) {
 		if (pthread_create(&s->threads[i], NULL, worker_thread,
 			s->workers[i]) != 0)
@@ -345,11 +276,13 @@ log_warnings(struct server *s)
 static bool
 start(struct server *s)
 {
-	s->n_workers = how_many_workers(s->o->cfg);
+	s->n_workers = sizes_workers(s->o->cfg);
 	return nobody_runs(s) && open_logs(s) && make_loop(s) &&
-	    build_snapshot(s) && bind_all(s) && make_workers(s) &&
-	    open_control(s) && open_admin(s) && start_demo(s) &&
-	    start_threads(s);
+	    build_snapshot(s) &&
+	    binds_open(&s->binds, s->shared.snapshot, s->n_workers, s->ring,
+		&s->why) &&
+	    make_workers(s) && open_control(s) && open_admin(s) &&
+	    start_demo(s) && start_threads(s);
 }
 
 /* ---- stop ---- */
@@ -421,7 +354,21 @@ server_on_drained(struct worker *w, void *arg)
 {
 	struct server *s = arg;
 
+	w->drained_mail.kind = SERVER_DRAINED;
 	mailbox_post(s->mail, &w->drained_mail);
+}
+
+/* In a worker's thread. */
+static void
+server_on_failing(struct backend *b, void *arg)
+{
+	struct server *s = arg;
+
+	if (atomic_exchange(&b->failing_sent, true))
+		return;
+	b->failing.kind = SERVER_FAILING;
+	b->failing.body = b;
+	mailbox_post(s->mail, &b->failing);
 }
 
 static void
@@ -429,7 +376,10 @@ server_on_mail(struct mail *m, void *arg)
 {
 	struct server *s = arg;
 
-	(void)m;
+	if (m->kind == SERVER_FAILING) {
+		guard_failing(s->guard, m->body);
+		return;
+	}
 	s->n_drained++;
 	if (s->n_drained == s->n_workers)
 		loop_stop(s->loop);
@@ -453,38 +403,12 @@ join_workers(struct server *s)
 }
 
 static void
-close_binds(struct server *s)
-{
-	for (size_t i = 0; i < s->n_binds * s->n_workers; i++)
-		if (s->binds[i].fd >= 0)
-			close(s->binds[i].fd);
-	free(s->binds);
-}
-
-static void
-unlink_sockets(struct server *s)
-{
-	const struct cfg *cfg = s->o->cfg;
-	size_t left = s->n_bound;
-
-	if (s->control != NULL)
-		unlink(s->o->control);
-	/* In the order they were bound: the others are somebody else's. */
-	for (size_t l = 0; l < cfg->n_listeners; l++)
-		for (size_t i = 0; i < cfg->listeners[l].n_binds && left > 0;
-		     i++, left--) {
-			const struct cfg_addr *a = &cfg->listeners[l].binds[i];
-
-			if (a->kind == CFG_ADDR_UNIX)
-				unlink(a->host);
-		}
-}
-
-static void
 take_down(struct server *s)
 {
 	join_workers(s);
-	unlink_sockets(s);
+	if (s->control != NULL)
+		unlink(s->o->control);
+	binds_unlink(&s->binds, s->o->cfg);
 	demo_stop(s->demo);
 	httpd_free(s->admin);
 	httpd_free(s->control);
@@ -493,12 +417,13 @@ take_down(struct server *s)
 			signal_watch_free(s->signals[i]);
 		wheel_remove(&s->loop->wheel, &s->deadline);
 		mailbox_free(s->mail);
+		guard_free(s->guard);
 		loop_free(s->loop);
 	}
 	/* Mail from the workers lies in them: after the mailbox. */
 	for (uint32_t i = 0; s->workers != NULL && i < s->n_workers; i++)
 		worker_free(s->workers[i]);
-	close_binds(s);
+	binds_close(&s->binds);
 	registry_free(s->registry);
 	if (s->log != NULL)
 		log_free(s->log);
@@ -513,8 +438,10 @@ server_run(const struct server_options *o)
 	struct server *s = calloc(1, sizeof(*s));
 	bool started = false;
 
-	if (s == NULL)
+	if (s == NULL) {
+		fputs("evenkeel: out of memory\n", stderr);
 		return false;
+	}
 	s->o = o;
 	s->why = textbuf_make(s->why_bytes, sizeof(s->why_bytes));
 	signals_block();

@@ -13,7 +13,7 @@ attempt_init(struct attempt *a, struct exchange *x, const struct cfg_pool *cfg,
 	CHECK(a->back == NULL);
 	a->x = x;
 	a->backend = NULL;
-	a->reused = a->unasked = a->upgrade = false;
+	a->reused = a->unasked = a->upgrade = a->starved = false;
 	a->start_us = a->connected_us = a->sent_us = a->head_us = 0;
 	a->interim_bytes = 0;
 	a->fields = fields;
@@ -53,9 +53,18 @@ attempt_lease(struct attempt *a, struct backend *backend, uint64_t max_idle_ms)
 	return true;
 }
 
+/* This process or this machine is out of something: no fault of the backend. */
+static bool
+starves(int error)
+{
+	return error == ENOMEM || error == ENOBUFS || error == EMFILE ||
+	    error == ENFILE;
+}
+
 static enum conn_io
 connect_failed(struct attempt *a, int error)
 {
+	a->starved = starves(error);
 	switch (error) {
 	case ECONNREFUSED:
 		a->outcome = ACCESS_CONNECT_REFUSED;
@@ -82,6 +91,11 @@ connect_failed(struct attempt *a, int error)
 	case ENFILE:
 		a->outcome = ACCESS_CONNECT_FAILED;
 		a->why = "out of file descriptors";
+		break;
+	case ENOMEM:
+	case ENOBUFS:
+		a->outcome = ACCESS_CONNECT_FAILED;
+		a->why = "out of memory";
 		break;
 	default:
 		a->outcome = ACCESS_CONNECT_FAILED;
@@ -157,10 +171,19 @@ ended(struct attempt *a, const char *why)
 	return fail(a, ACCESS_RESET, why);
 }
 
+static enum attempt_head
+starved(struct attempt *a)
+{
+	a->starved = true;
+	return fail(a, ACCESS_RESET, "out of memory");
+}
+
 void
 attempt_send_failed(struct attempt *a)
 {
-	if (!attempt_sent_any(a) && !a->reused)
+	if (a->back != NULL && starves(a->back->conn.error))
+		(void)starved(a);
+	else if (!attempt_sent_any(a) && !a->reused)
 		fail(a, ACCESS_CONNECT_FAILED,
 		    "connection ended before the request was sent");
 	else
@@ -243,6 +266,8 @@ attempt_read_head(struct attempt *a, enum h1_method method)
 			    "backend closed the connection "
 			    "before a response");
 		case CONN_ERROR:
+			if (starves(c->error))
+				return starved(a);
 			return ended(a, "backend reset the connection");
 		}
 	}
@@ -255,6 +280,23 @@ attempt_head_done(struct attempt *a)
 
 	in->raw += a->head.len;
 	in->start = in->mid = in->raw;
+}
+
+bool
+attempt_skip_body(struct attempt *a)
+{
+	struct buf *in = a->back->conn.in;
+	bool none = a->framing.body == H1_BODY_NONE;
+
+	attempt_head_done(a);
+	if (!none &&
+	    (a->framing.body != H1_BODY_LENGTH ||
+		a->framing.length != buf_raw_len(in)))
+		return false;
+	if (!none)
+		in->raw += (uint32_t)a->framing.length;
+	in->start = in->mid = in->raw;
+	return buf_raw_len(in) == 0;
 }
 
 void

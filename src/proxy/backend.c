@@ -50,6 +50,7 @@ backend_create(const char *name, const struct address *a, uint32_t weight,
 	b->name_span = span_of(b->name);
 	b->address = *a;
 	b->weight = weight;
+	atomic_init(&b->weight_now, weight * BACKEND_WEIGHT_UNIT);
 	b->n_lanes = workers;
 	for (uint32_t i = 0; i < workers; i++)
 		list_init(&b->lanes[i].idle);
@@ -207,22 +208,21 @@ make_rotation(struct backend *const *usable, size_t n, const uint32_t *turns,
 }
 
 struct rotation *
-rotation_create(struct backend *const *usable, size_t n, bool hashed)
+rotation_create(struct backend *const *usable, const uint32_t *weights,
+    size_t n, bool hashed)
 {
 	struct rotation *r = NULL;
-	uint32_t *weights;
+	uint32_t *turns;
 	size_t entries;
 
 	if (n == 0)
 		return NULL;
-	weights = calloc(2 * n, sizeof(*weights));
-	if (weights == NULL)
+	turns = calloc(n, sizeof(*turns));
+	if (turns == NULL)
 		return NULL;
-	for (size_t i = 0; i < n; i++)
-		weights[i] = usable[i]->weight;
-	entries = balance_turns(weights, n, weights + n);
-	r = make_rotation(usable, n, weights + n, entries, hashed);
-	free(weights);
+	entries = balance_turns(weights, n, turns);
+	r = make_rotation(usable, n, turns, entries, hashed);
+	free(turns);
 	return r;
 }
 

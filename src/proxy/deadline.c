@@ -78,8 +78,20 @@ deadline_progress(struct exchange *x, struct deadline_mark before)
 		x->progress_ms = loop_now_ms(x->from.w->loop);
 }
 
+/* Of attempt_timeout. */
 static uint64_t
-attempt_deadline(const struct exchange *x)
+whole_deadline(const struct exchange *x)
+{
+	uint32_t limit_ms = x->pool->cfg->attempt_timeout_ms;
+
+	return limit_ms == 0 || x->uploading
+	    ? WHEEL_NEVER
+	    : x->attempt.start_us / 1000 + x->paused_ms + limit_ms;
+}
+
+/* Of the limits on single waits. */
+static uint64_t
+part_deadline(const struct exchange *x)
 {
 	const struct cfg_pool *cfg = x->pool->cfg;
 
@@ -128,9 +140,13 @@ limit_of(const struct exchange *x)
 		    : x->progress_ms + x->listener->cfg->idle_timeout_ms;
 	case FLOW_WAITING:
 		return num_min_u64(queue_deadline(x), request_deadline(x));
+	case FLOW_BACKING_OFF:
+		return request_deadline(x);
 	case FLOW_CONNECTING:
 	case FLOW_AWAITING:
-		return num_min_u64(attempt_deadline(x), request_deadline(x));
+		return num_min_u64(
+		    num_min_u64(part_deadline(x), whole_deadline(x)),
+		    request_deadline(x));
 	case FLOW_RELAYING:
 		return x->progress_ms +
 		    (x->download_state == PUMP_WANT_SINK
@@ -141,6 +157,7 @@ limit_of(const struct exchange *x)
 	case FLOW_REPLYING:
 		return x->progress_ms + x->send_timeout_ms;
 	case FLOW_PICKING:
+	case FLOW_JUDGING:
 	case FLOW_DONE:
 	case FLOW_STATES:
 		break;
@@ -176,11 +193,23 @@ deadline_upload_begins(struct exchange *x)
 void
 deadline_upload_ends(struct exchange *x)
 {
+	uint64_t paused_ms;
+
 	if (!x->uploading)
 		return;
 	x->uploading = false;
-	x->request_deadline_ms +=
-	    loop_now_ms(x->from.w->loop) - x->upload_since_ms;
+	paused_ms = loop_now_ms(x->from.w->loop) - x->upload_since_ms;
+	x->request_deadline_ms += paused_ms;
+	x->paused_ms += paused_ms;
+}
+
+static void
+attempt_failed(struct exchange *x, enum access_outcome outcome, const char *why,
+    struct flow_input *in)
+{
+	x->attempt.outcome = outcome;
+	x->attempt.why = why;
+	*in = exchange_failed(x);
 }
 
 /* `in` is CLIENT_SLOW unless it is said otherwise. */
@@ -192,25 +221,31 @@ awaiting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 		x->why = "no response within request_timeout";
 		return;
 	}
+	if (now_ms >= whole_deadline(x)) {
+		attempt_failed(x, ACCESS_TIMEOUT,
+		    "no response within attempt_timeout", in);
+		return;
+	}
 	switch (waits_for(x)) {
 	case WAIT_CLIENT_SENDS:
 		x->why = "no byte of the request body within body_timeout";
-		return;
+		break;
 	case WAIT_CLIENT_TAKES:
 		x->why = "client took no byte within send_timeout";
-		return;
+		break;
 	case WAIT_BACKEND_SENDS:
-		x->why = "backend sent no response head within "
-			 "response_timeout";
+		attempt_failed(x, ACCESS_TIMEOUT,
+		    "backend sent no response head within response_timeout",
+		    in);
 		break;
 	case WAIT_ANYBODY:
 	case WAIT_BACKEND_TAKES:
-		x->why = "backend took no byte of the request within "
-			 "response_timeout";
+		attempt_failed(x, ACCESS_TIMEOUT,
+		    "backend took no byte of the request within "
+		    "response_timeout",
+		    in);
 		break;
 	}
-	in->event = FLOW_EV_FAILED;
-	in->outcome = ACCESS_TIMEOUT;
 }
 
 static void
@@ -221,9 +256,11 @@ connecting_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 		x->why = "no connection to a backend within request_timeout";
 		return;
 	}
-	in->event = FLOW_EV_FAILED;
-	in->outcome = ACCESS_CONNECT_TIMEOUT;
-	x->why = "no connection to the backend within connect_timeout";
+	attempt_failed(x, ACCESS_CONNECT_TIMEOUT,
+	    now_ms >= whole_deadline(x)
+		? "no connection to the backend within attempt_timeout"
+		: "no connection to the backend within connect_timeout",
+	    in);
 }
 
 bool
@@ -248,6 +285,10 @@ deadline_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 		    : FLOW_EV_QUEUE_TIMEOUT;
 		x->why = "no backend became usable in time";
 		return true;
+	case FLOW_BACKING_OFF:
+		in->event = FLOW_EV_DEADLINE;
+		x->why = "no response within request_timeout";
+		return true;
 	case FLOW_CONNECTING:
 		connecting_expired(x, now_ms, in);
 		return true;
@@ -269,6 +310,7 @@ deadline_expired(struct exchange *x, uint64_t now_ms, struct flow_input *in)
 	case FLOW_REPLYING:
 		return true;
 	case FLOW_PICKING:
+	case FLOW_JUDGING:
 	case FLOW_DONE:
 	case FLOW_STATES:
 		break;

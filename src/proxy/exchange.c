@@ -2,18 +2,21 @@
 
 #include <stdlib.h>
 
+#include "evenkeel/base/num.h"
 #include "evenkeel/proxy/deadline.h"
 #include "evenkeel/proxy/picker.h"
 #include "evenkeel/proxy/queue.h"
 #include "evenkeel/proxy/record.h"
 #include "evenkeel/proxy/request.h"
 #include "evenkeel/proxy/response.h"
+#include "evenkeel/proxy/retrier.h"
 #include "evenkeel/proxy/tunnel.h"
 #include "evenkeel/proxy/worker.h"
 
 #define EXCHANGE_MAGIC 0x45786368U
 
 static void exchange_run(struct exchange *x);
+static void feed(struct exchange *x, struct flow_input in);
 
 bool
 exchange_ok(const struct exchange *x)
@@ -63,10 +66,13 @@ exchange_failed(struct exchange *x)
 
 	if (a->why[0] != '\0')
 		x->why = a->why;
+	if (a->starved)
+		return exchange_event(FLOW_EV_NO_MEMORY);
 	return (struct flow_input){.event = FLOW_EV_FAILED,
 	    .outcome = a->outcome,
-	    .resendable = pump_can_rewind(&x->upload, x->from.conn) &&
-		(request_idempotent(x) || !attempt_sent_any(a))};
+	    .resendable = retrier_replayable(x) &&
+		(request_repeatable(x) || !attempt_sent_any(a)),
+	    .facts = retrier_facts(x)};
 }
 
 /* ---- orders: the way to a backend ---- */
@@ -78,6 +84,7 @@ order_pick(struct exchange *x)
 
 	attempt_init(
 	    &x->attempt, x, x->pool->cfg, x->fields + x->n_request_fields);
+	x->paused_ms = 0;
 	if (!queue_before(x))
 		result = picker_pick(x);
 	if (result == PICKER_NONE)
@@ -103,9 +110,7 @@ order_pick_fresh(struct exchange *x)
 {
 	attempt_init(
 	    &x->attempt, x, x->pool->cfg, x->fields + x->n_request_fields);
-	pump_rewind(&x->upload, x->from.conn);
-	x->upload_over = x->upload_failed = false;
-	x->why = "";
+	x->paused_ms = 0;
 	return exchange_event(
 	    picker_again(x->picked) ? FLOW_EV_PICKED : FLOW_EV_NONE_USABLE);
 }
@@ -126,20 +131,52 @@ order_connect(struct exchange *x, struct flow_input *in)
 	}
 }
 
+static void
+exchange_on_backoff(struct alarm *a)
+{
+	struct exchange *x = ALARM_OWNER(a, struct exchange, backoff);
+
+	CHECK(exchange_ok(x) && x->flow.state == FLOW_BACKING_OFF);
+	feed(x, exchange_event(FLOW_EV_WAITED));
+	if (x->flow.state != FLOW_DONE)
+		deadline_arm(x);
+}
+
+static void
+order_wait(struct exchange *x, uint32_t wait_ms)
+{
+	struct loop *l = x->from.w->loop;
+
+	/* From when the attempt ended, not from when this turn began. */
+	alarm_arm(l, &x->backoff, loop_clock(l) + wait_ms * 1000ULL);
+}
+
 /* ---- the end ---- */
 
 static void
-order_report(struct exchange *x, enum access_outcome outcome)
+order_report(struct exchange *x, const struct flow_orders *o)
 {
 	struct attempt *a = &x->attempt;
-	bool reusable = outcome == ACCESS_OK && a->framing.keep_alive &&
+	bool again = o->set & (FLOW_WAIT | FLOW_PICK | FLOW_PICK_FRESH);
+	bool whole = o->outcome == ACCESS_OK ||
+	    (o->outcome == ACCESS_STATUS && (!again || attempt_skip_body(a)));
+	bool reusable = whole && a->framing.keep_alive &&
 	    a->head.status != 101 &&
 	    x->pool->cfg->proxy_protocol == CFG_PROXY_PROTOCOL_OFF &&
 	    a->framing.body != H1_BODY_UNTIL_CLOSE && x->upload_over &&
 	    !x->upload_failed;
 
-	record_attempt(x, outcome);
+	retrier_mark(x, o->outcome);
+	record_attempt(x, o->outcome);
 	attempt_end(a, reusable, x->pool);
+	if (!again)
+		return;
+	retrier_rewind(x);
+	if (x->facts.retry_after_ms > 0)
+		x->notes[x->n_notes - 1].asked_until_ms =
+		    loop_now_ms(x->from.w->loop) + x->facts.retry_after_ms;
+	x->wait_since_us = loop_now_us(x->from.w->loop);
+	x->why = "";
 }
 
 static void
@@ -165,10 +202,11 @@ leave(struct exchange *x, enum exchange_after after)
 
 	CHECK(x->attempt.back == NULL);
 	queue_leave(x);
+	alarm_cancel(x->from.w->loop, &x->backoff);
 	x->flow.state = FLOW_DONE;
 	x->timer.deadline_ms = WHEEL_NEVER;
-	pump_close(&x->upload, &x->from.w->loop->bufs);
-	pump_close(&x->download, &x->from.w->loop->bufs);
+	pump_close(&x->upload, x->from.w->loop);
+	pump_close(&x->download, x->from.w->loop);
 	if (in != NULL) {
 		in->base = 0;
 		in->start = in->mid = in->raw;
@@ -205,8 +243,17 @@ static bool
 carry_out(
     struct exchange *x, const struct flow_orders *o, struct flow_input *in)
 {
+	if (o->verdict != RETRY_NOT_ASKED)
+		retrier_count(x, o);
 	if (o->set & FLOW_REPORT)
-		order_report(x, o->outcome);
+		order_report(x, o);
+	if (o->set & FLOW_ASK) {
+		*in = exchange_event(
+		    retrier_draw(x) ? FLOW_EV_GRANTED : FLOW_EV_DENIED);
+		return true;
+	}
+	if (o->set & FLOW_WAIT)
+		order_wait(x, o->wait_ms);
 	if (o->set & FLOW_PICK) {
 		*in = order_pick(x);
 		return true;
@@ -320,6 +367,7 @@ happened(struct exchange *x, struct flow_input *in)
 	case FLOW_START:
 		return request_read_head(x, in);
 	case FLOW_WAITING:
+	case FLOW_BACKING_OFF:
 		return watch_client(x, in);
 	case FLOW_CONNECTING:
 		return run_connecting(x, in);
@@ -332,6 +380,7 @@ happened(struct exchange *x, struct flow_input *in)
 	case FLOW_REPLYING:
 		return response_flush(x, in);
 	case FLOW_PICKING:
+	case FLOW_JUDGING:
 	case FLOW_DONE:
 	case FLOW_STATES:
 		break;
@@ -437,24 +486,23 @@ take_exchange(struct worker *w)
 	x->n_request_fields = request;
 	x->n_response_fields = response;
 	wheel_timer_init(&x->timer, exchange_on_timer);
+	alarm_init(&x->backoff, exchange_on_backoff);
 	loop_task_init(&x->grave, exchange_free);
 	return x;
 }
 
+_Static_assert(EXCHANGE_ID_BYTES == 2 * NUM_HEX_DIGITS,
+    "a request id is the worker's half and one of its own");
+
 static void
 make_id(struct exchange *x)
 {
-	static const char digits[] = "0123456789abcdef";
 	struct worker *w = x->from.w;
-	uint64_t r = rng_next(&w->rng);
 
 	x->id_len = EXCHANGE_ID_BYTES;
 	x->client = x->from.client_ip;
 	memcpy(x->id, w->id_prefix, sizeof(w->id_prefix));
-	for (size_t i = sizeof(w->id_prefix); i < EXCHANGE_ID_BYTES; i++) {
-		x->id[i] = digits[r & 15];
-		r >>= 4;
-	}
+	num_put_hex_padded(x->id + sizeof(w->id_prefix), rng_next(&w->rng));
 }
 
 static void
@@ -481,9 +529,7 @@ reset(struct exchange *x, const struct exchange_from *from)
 	x->why = "";
 	x->n_notes = 0;
 	x->framing = (struct h1_framing){0};
-	pump_init(&x->upload, &x->framing, false, false);
-	pump_init(&x->download, &x->framing, false, false);
-	x->upload.ended = false;
+	x->upload = x->download = (struct pump){0};
 	x->upload_state = x->download_state = PUMP_WANT_SOURCE;
 	x->attempt.back = NULL;
 	x->body_timeout_ms = cfg->body_timeout_ms;

@@ -67,13 +67,42 @@ evict(struct exchange *x, struct backend *b)
 	}
 }
 
+/* Stale connections say nothing about a backend. */
+static const struct exchange_attempt_note *
+tried(const struct exchange *x, const struct backend *b)
+{
+	for (size_t i = x->n_notes; i > 0; i--)
+		if (x->notes[i - 1].backend == b &&
+		    x->notes[i - 1].outcome != ACCESS_STALE)
+			return &x->notes[i - 1];
+	return NULL;
+}
+
+/* Whether this look is for others than this one. */
+static bool
+passes(const struct exchange *x, const struct backend *b)
+{
+	const struct exchange_attempt_note *note;
+
+	if (x->n_notes == 0)
+		return false;
+	note = tried(x, b);
+	if (note == NULL)
+		return x->picking_again;
+	return !x->picking_again ||
+	    note->asked_until_ms > loop_now_ms(x->from.w->loop);
+}
+
 static enum picker_result
 try(struct exchange *x, struct backend *b)
 {
-	uint64_t max_idle_ms =
-	    request_idempotent(x) ? WHEEL_NEVER : POOL_FRESH_MS;
+	uint64_t max_idle_ms = request_repeatable(x)
+	    ? WHEEL_NEVER
+	    : pool_sure_ms(&b->lanes[x->from.w->index]);
 	enum picker_result result = PICKER_NONE;
 
+	if (passes(x, b))
+		return PICKER_NONE;
 	if (attempt_lease(&x->attempt, b, max_idle_ms))
 		result = PICKER_LEASED;
 	else if (take_slot(b))
@@ -104,9 +133,9 @@ static bool
 lighter(const struct backend *a, const struct backend *b)
 {
 	return (uint64_t)atomic_load_explicit(&a->taken, memory_order_relaxed) *
-	    b->weight <
+	    atomic_load_explicit(&b->weight_now, memory_order_relaxed) <
 	    (uint64_t)atomic_load_explicit(&b->taken, memory_order_relaxed) *
-	    a->weight;
+	    atomic_load_explicit(&a->weight_now, memory_order_relaxed);
 }
 
 /* The lightest; among equals the next in turn, so that an idle pool rotates.
@@ -121,7 +150,7 @@ lightest(struct exchange *x, const struct rotation *r)
 	for (size_t i = 1; i < r->n; i++) {
 		struct backend *b = r->all[(turn + i) % r->n];
 
-		if (lighter(b, best))
+		if (passes(x, best) || (!passes(x, b) && lighter(b, best)))
 			best = b;
 	}
 	result = try(x, best);
@@ -180,8 +209,8 @@ look(struct exchange *x, const struct rotation *r)
 	return in_turn(x, r);
 }
 
-enum picker_result
-picker_pick(struct exchange *x)
+static enum picker_result
+look_at_both(struct exchange *x)
 {
 	struct upstream *u = x->upstream;
 	enum picker_result result =
@@ -190,4 +219,45 @@ picker_pick(struct exchange *x)
 	if (result != PICKER_NONE)
 		return result;
 	return look(x, atomic_load_explicit(&u->backup, memory_order_acquire));
+}
+
+enum picker_result
+picker_pick(struct exchange *x)
+{
+	enum picker_result result;
+
+	x->picking_again = false;
+	result = look_at_both(x);
+	if (result != PICKER_NONE || x->n_notes == 0)
+		return result;
+	x->picking_again = true;
+	return look_at_both(x);
+}
+
+static bool
+has_slot(const struct backend *b)
+{
+	return b->max == 0 ||
+	    atomic_load_explicit(&b->slots, memory_order_relaxed) < b->max;
+}
+
+static bool
+has_other(const struct exchange *x, const struct rotation *r)
+{
+	for (size_t i = 0; r != NULL && i < r->n; i++)
+		if (r->all[i] != x->picked && tried(x, r->all[i]) == NULL &&
+		    has_slot(r->all[i]))
+			return true;
+	return false;
+}
+
+bool
+picker_has_other(const struct exchange *x)
+{
+	struct upstream *u = x->upstream;
+
+	return has_other(x,
+		   atomic_load_explicit(&u->rotation, memory_order_acquire)) ||
+	    has_other(
+		x, atomic_load_explicit(&u->backup, memory_order_acquire));
 }

@@ -52,6 +52,22 @@ pool_close(struct back *b)
 	picker_slot_freed(b->w, b->backend);
 }
 
+/* An idle connection was closed by its backend: that is how long it keeps
+ * them. */
+static void
+learn(struct back *b)
+{
+	uint64_t age_ms = loop_now_ms(b->w->loop) - b->idle_since_ms;
+
+	b->lane->kept_ms = age_ms > 0 ? age_ms : 1;
+}
+
+uint64_t
+pool_sure_ms(const struct lane *lane)
+{
+	return lane->kept_ms == 0 ? POOL_FRESH_MS : lane->kept_ms / 2;
+}
+
 static void
 back_on_ready(struct conn *c, void *arg)
 {
@@ -61,8 +77,10 @@ back_on_ready(struct conn *c, void *arg)
 	CHECK(back_ok(b));
 	if (b->user != NULL)
 		attempt_on_back(b->user);
-	else if (c->readable)
+	else if (c->readable) {
+		learn(b);
 		pool_close(b);
+	}
 }
 
 static const struct conn_ops back_ops = {.on_ready = back_on_ready};
@@ -181,6 +199,8 @@ pool_return(
 	b->idle_since_ms = loop_now_ms(b->w->loop);
 	/* A second before the backend would close: the request that is on its
 	 * way just then would be lost. */
+	if (said_s != 0)
+		b->lane->kept_ms = said_s * 1000ULL;
 	if (said_s != 0)
 		timeout_ms = num_min_u64(
 		    timeout_ms, said_s > 1 ? (said_s - 1) * 1000ULL : 500);

@@ -1,8 +1,15 @@
 #include "evenkeel/proxy/pump.h"
 
+#include <errno.h>
+
 /* A chunk line with CRLF, the CRLF behind the data, the last chunk. */
 #define LINE_BYTES  (NUM_HEX_DIGITS + 2)
 #define FRAME_BYTES 64
+/* Room for them around the data of a large buffer. */
+#define FRONT_ROOM 24
+#define BACK_ROOM  2
+
+#include <errno.h>
 
 #include "evenkeel/base/num.h"
 #include "evenkeel/http/forward.h"
@@ -25,7 +32,7 @@ ready_len(const struct conn *c)
 bool
 pump_can_rewind(const struct pump *p, const struct conn *source)
 {
-	if (p->trailer != NULL)
+	if (p->trailer != NULL || p->forgotten)
 		return false;
 	return p->bytes ==
 	    (source->in == NULL ? 0 : source->in->mid - source->in->base);
@@ -41,10 +48,12 @@ pump_rewind(struct pump *p, struct conn *source)
 }
 
 void
-pump_close(struct pump *p, struct buf_pool *bufs)
+pump_release(struct pump *p, struct loop *l)
 {
-	buf_put(bufs, p->trailer);
+	buf_put(&l->bufs, p->trailer);
+	pipe_put(&l->pipes, p->pipe);
 	p->trailer = NULL;
+	p->pipe = NULL;
 }
 
 /* A trailer section begins: somewhere to keep it until the end. */
@@ -187,13 +196,57 @@ total(const struct pieces *out)
 }
 
 /* What a chunk leaves over is kept whole, behind what is left of the head: all
- * of it must fit one buffer. */
+ * of it must fit one small buffer. */
 static size_t
-chunk_room(const struct buf *in, const struct textbuf *head)
+chunk_room(const struct conn *sink, const struct textbuf *head)
 {
 	size_t others = head->len + H1_TRAILER_BYTES + 2 * FRAME_BYTES;
+	size_t cap = sink->loop->bufs.size;
 
-	return in->cap > others ? in->cap - others : 0;
+	return cap > others ? cap - others : 0;
+}
+
+/* Makes one chunk of the ready data where it lies, when there is room around
+ * it: it goes out in plain sends then, and what is not taken stays.  False:
+ * there is no room. */
+static bool __attribute__((noinline)) is_framed(struct pump *p, struct buf *in)
+{
+	char line[LINE_BYTES];
+	struct textbuf t = textbuf_make(line, sizeof(line));
+	uint32_t len = buf_ready_len(in);
+
+	if (p->framed)
+		return true;
+	if (in->start - in->base < LINE_BYTES)
+		return false;
+	if (in->raw == in->end && in->cap - in->mid >= BACK_ROOM)
+		in->raw = in->end = in->mid + BACK_ROOM;
+	if (in->raw - in->mid < BACK_ROOM)
+		return false;
+	textbuf_hex(&t, len);
+	textbuf_lit(&t, "\r\n");
+	in->start -= (uint32_t)t.len;
+	memcpy(in->data + in->start, line, t.len);
+	memcpy(in->data + in->mid, "\r\n", BACK_ROOM);
+	in->mid += BACK_ROOM;
+	p->framed = true;
+	return true;
+}
+
+/* Hands over a chunk that was framed in place; the body's end follows in a
+ * round of its own. */
+static enum pump_result __attribute__((noinline))
+hand_over_framed(struct pump *p, struct buf *in, struct conn *sink)
+{
+	const struct iovec piece = {in->data + in->start, buf_ready_len(in)};
+	size_t sent;
+	enum conn_io io = conn_send(sink, &piece, 1, &sent);
+
+	in->start += (uint32_t)sent;
+	p->framed = in->start < in->mid;
+	if (io == CONN_ERROR)
+		return PUMP_SINK_ERROR;
+	return io == CONN_AGAIN ? PUMP_WANT_SINK : PUMP_DONE;
 }
 
 /*
@@ -208,15 +261,17 @@ hand_over(struct pump *p, struct conn *source, struct conn *sink,
 	uint32_t len = ready_len(source);
 	char tail_bytes[H1_TRAILER_BYTES + FRAME_BYTES];
 	struct textbuf tail = textbuf_make(tail_bytes, sizeof(tail_bytes));
-	bool had_head = head->len > 0;
 	struct pieces out;
 	size_t sent, data_done;
 	enum conn_io io;
 
-	if (p->chunked && in != NULL)
-		len = (uint32_t)num_min_size(len, chunk_room(in, head));
-	if (p->chunked && !had_head && !sink->writable)
-		return PUMP_WANT_SINK;
+	if (p->chunked) {
+		if (head->len == 0 && !sink->writable)
+			return PUMP_WANT_SINK;
+		if (p->bulk && head->len == 0 && len > 0 && is_framed(p, in))
+			return hand_over_framed(p, in, sink);
+		len = (uint32_t)num_min_size(len, chunk_room(sink, head));
+	}
 	compose(p, in, len, head, &tail, &out);
 	CHECK(!head->full && !tail.full);
 	io = conn_send(sink, out.piece, out.n, &sent);
@@ -237,15 +292,88 @@ hand_over(struct pump *p, struct conn *source, struct conn *sink,
 	return io == CONN_AGAIN ? PUMP_WANT_SINK : PUMP_DONE;
 }
 
-/* Takes more from the source.  PUMP_DONE: came or ended well. */
-static enum pump_result
-take(struct pump *p, struct conn *source)
+/* What a read says about the next one: a trickle is cheaper to copy, and a
+ * read that left something in the socket may be the first of many. */
+static void
+learn(struct pump *p, const struct conn *source, uint64_t got)
 {
-	switch (conn_fill(source)) {
+	/* One of known length stays in bulk: under load its pieces come
+	 * small, and the copies in between cost more than they save. */
+	if (p->bulk)
+		p->bulk =
+		    p->body.kind == H1_BODY_LENGTH || got >= PUMP_TRICKLE_BYTES;
+	else
+		p->bulk = source->readable && got >= PUMP_TRICKLE_BYTES &&
+		    p->bytes >= PUMP_BULK_BYTES;
+}
+
+/* Behind what is kept; the buffer grows for it. */
+static enum conn_io
+fill_kept(struct pump *p, struct conn *source)
+{
+	struct buf *in = source->in;
+	uint32_t most = in->base + p->keep + BUF_BYTES;
+
+	if (buf_room(in) == 0 &&
+	    !buf_extend(&source->loop->bufs, &source->in,
+		(uint32_t)num_min_u64(most, 2ULL * in->cap))) {
+		p->forgotten = true;
+		return conn_fill(source);
+	}
+	return conn_watch(source);
+}
+
+static bool
+is_kept(struct pump *p, const struct conn *source)
+{
+	if (p->keep == 0 || p->forgotten || source->in == NULL)
+		return false;
+	if (p->bytes <= p->keep && pump_can_rewind(p, source))
+		return true;
+	p->forgotten = true;
+	return false;
+}
+
+/* Takes more into a buffer. */
+static enum conn_io
+fill(struct pump *p, struct conn *source)
+{
+	uint64_t before = source->bytes_in;
+	enum conn_io io;
+
+	if (is_kept(p, source)) {
+		io = fill_kept(p, source);
+	} else if (p->bulk) {
+		p->forgotten = true;
+		io = conn_fill_large(source, p->chunked ? FRONT_ROOM : 0,
+		    p->chunked ? BACK_ROOM : 0);
+	} else {
+		io = conn_fill(source);
+	}
+	if (io == CONN_OK)
+		learn(p, source, source->bytes_in - before);
+	return io;
+}
+
+/* How many of the bytes to come are to pass through a pipe. */
+static uint64_t
+pipe_share(struct pump *p, const struct conn *source)
+{
+	uint64_t ahead = h1_body_ahead(&p->body);
+
+	if (!p->bulk || p->chunked || p->discard || p->unpiped ||
+	    ahead <= 2 * PUMP_TAIL_BYTES || is_kept(p, source))
+		return 0;
+	return ahead - PUMP_TAIL_BYTES;
+}
+
+static enum pump_result
+ended(struct pump *p, const struct conn *source, enum conn_io io)
+{
+	switch (io) {
 	case CONN_OK:
 		return PUMP_DONE;
 	case CONN_AGAIN:
-		conn_release_in(source);
 		return PUMP_WANT_SOURCE;
 	case CONN_EOF:
 		if (!h1_body_complete_at_eof(&p->body))
@@ -255,7 +383,75 @@ take(struct pump *p, struct conn *source)
 	case CONN_ERROR:
 		break;
 	}
-	return PUMP_SOURCE_ERROR;
+	return source->error == ENOMEM ? PUMP_NO_MEMORY : PUMP_SOURCE_ERROR;
+}
+
+/* Takes up to `share` bytes into a pipe, which stands empty in p->pipe. */
+static enum pump_result
+take_into_pipe(struct pump *p, struct conn *source, uint64_t share)
+{
+	size_t got;
+	enum conn_io io = conn_splice_in(
+	    source, p->pipe, num_min_u64(share, PIPE_BYTES), &got);
+
+	if (io == CONN_ERROR && source->error == EINVAL) {
+		p->unpiped = true;
+		return PUMP_DONE;
+	}
+	h1_body_pass(&p->body, got);
+	p->bytes += got;
+	p->forgotten = true;
+	if (io == CONN_OK)
+		learn(p, source, got);
+	if (p->limit != 0 && p->bytes > p->limit)
+		return PUMP_TOO_LARGE;
+	return ended(p, source, io);
+}
+
+/* Takes more from the source, of which nothing is left.  PUMP_DONE: came or
+ * ended well. */
+static enum pump_result __attribute__((noinline))
+take(struct pump *p, struct conn *source)
+{
+	enum pump_result result;
+	uint64_t share;
+
+	/* The length says it before anything was read. */
+	if (p->body.kind == H1_BODY_LENGTH && !p->forgotten &&
+	    source->readable && h1_body_ahead(&p->body) >= PUMP_BULK_BYTES)
+		p->bulk = true;
+	share = pipe_share(p, source);
+	if (share > 0 && p->pipe == NULL)
+		p->pipe = pipe_get(&source->loop->pipes);
+	if (share > 0 && p->pipe != NULL) {
+		if (source->in != NULL)
+			buf_settle(source->in);
+		conn_release_in(source);
+		return take_into_pipe(p, source, share);
+	}
+	result = ended(p, source, fill(p, source));
+	if (result == PUMP_WANT_SOURCE)
+		conn_release_in(source);
+	return result;
+}
+
+static enum pump_result __attribute__((noinline))
+empty_pipe(struct pump *p, struct conn *sink)
+{
+	switch (conn_splice_out(sink, p->pipe)) {
+	case CONN_OK:
+		return PUMP_DONE;
+	case CONN_AGAIN:
+		return PUMP_WANT_SINK;
+	default:
+		return PUMP_SINK_ERROR;
+	}
+}
+
+static bool
+pipe_has_some(const struct pump *p)
+{
+	return p->pipe != NULL && p->pipe->len > 0;
 }
 
 static bool
@@ -264,6 +460,8 @@ has_something(
 {
 	if (p->discard)
 		return false;
+	if (pipe_has_some(p))
+		return true;
 	return head->len > 0 || ready_len(source) > 0 ||
 	    (p->ended && p->chunked && !p->closed);
 }
@@ -272,8 +470,12 @@ static enum pump_result
 round_trip(struct pump *p, struct conn *source, struct conn *sink,
     struct textbuf *head)
 {
-	enum pump_result result = decode(p, source);
+	enum pump_result result;
 
+	/* Whatever lay in a buffer went before. */
+	if (pipe_has_some(p) && !p->discard)
+		return empty_pipe(p, sink);
+	result = decode(p, source);
 	if (result != PUMP_DONE)
 		return result;
 	if (has_something(p, source, head))
@@ -310,10 +512,11 @@ finished(const struct pump *p, const struct conn *source,
 	    (p->discard || conn_out_empty(sink));
 }
 
-enum pump_result
-pump_run(struct pump *p, struct conn *source, struct conn *sink,
+static enum pump_result
+run(struct pump *p, struct conn *source, struct conn *sink,
     struct textbuf *head)
 {
+	uint64_t before = p->bytes;
 	enum pump_result result;
 
 	for (int i = 0; i < PUMP_ROUNDS; i++) {
@@ -327,6 +530,22 @@ pump_run(struct pump *p, struct conn *source, struct conn *sink,
 			return result;
 		if (finished(p, source, sink, head))
 			return PUMP_DONE;
+		if (p->bytes - before >= PUMP_SHARE_BYTES)
+			break;
 	}
 	return PUMP_YIELD;
+}
+
+enum pump_result
+pump_run(struct pump *p, struct conn *source, struct conn *sink,
+    struct textbuf *head)
+{
+	enum pump_result result = run(p, source, sink, head);
+
+	/* While it waits it owns no more than what is in the way. */
+	if (p->pipe != NULL && (p->pipe->len == 0 || p->discard)) {
+		pipe_put(&source->loop->pipes, p->pipe);
+		p->pipe = NULL;
+	}
+	return result;
 }

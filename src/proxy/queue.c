@@ -109,3 +109,14 @@ queue_run(struct worker *w, struct upstream *u)
 	/* All of ours found one: there may be more for others. */
 	queue_wake(w, u);
 }
+
+void
+queue_run_all(struct worker *w)
+{
+	for (size_t i = 0; i < w->snapshot->n_pools; i++) {
+		struct upstream *u = w->snapshot->pools[i].upstream;
+
+		if (!list_empty(&u->lanes[w->index].queue))
+			queue_run(w, u);
+	}
+}

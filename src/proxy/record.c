@@ -37,6 +37,7 @@ record_attempt(struct exchange *x, enum access_outcome outcome)
 	*note = (struct exchange_attempt_note){.backend = a->backend,
 	    .outcome = (uint8_t)outcome,
 	    .reused = a->reused,
+	    .wait_ms = ms_between(x->wait_since_us, a->start_us),
 	    .status = a->head_us != 0 ? a->head.status : 0,
 	    .connect_ms =
 		a->reused ? 0 : ms_between(a->start_us, a->connected_us),
@@ -127,6 +128,7 @@ write_line(struct exchange *x, uint64_t duration_us)
 	    .bytes_out = x->from.conn->bytes_out - x->bytes_out_before,
 	    .body_out = x->download.bytes + x->reply_bytes,
 	    .duration_ms = (uint32_t)(duration_us / 1000),
+	    .retries = x->flow.retries,
 	    .end = x->flow.end,
 	    .why = why_of(x),
 	    .attempts = attempts,

@@ -12,6 +12,12 @@ request_idempotent(const struct exchange *x)
 	    h1_head_find(&x->head, H1_FIELD_IDEMPOTENCY_KEY) != NULL;
 }
 
+bool
+request_repeatable(const struct exchange *x)
+{
+	return x->pool->retry.non_idempotent || request_idempotent(x);
+}
+
 static struct span
 header_value(const struct exchange *x, const char *base, struct span name)
 {
@@ -76,6 +82,10 @@ routed(struct exchange *x, const char *base)
 	x->stream_timeout_ms = pool->cfg->stream_timeout_ms;
 	x->request_deadline_ms =
 	    loop_now_ms(x->from.w->loop) + pool->cfg->request_timeout_ms;
+	x->wait_since_us = loop_now_us(x->from.w->loop);
+	x->upload.keep = pool->cfg->retry_body_limit;
+	flow_set_policy(&x->flow, &pool->retry);
+	counter_add(&pool->upstream->lanes[x->from.w->index].requests, 1);
 	return exchange_event(FLOW_EV_ROUTED);
 }
 

@@ -1,6 +1,7 @@
 #include "evenkeel/proxy/response.h"
 
 #include "evenkeel/proxy/reply.h"
+#include "evenkeel/proxy/retrier.h"
 #include "evenkeel/proxy/worker.h"
 
 static enum h1_connection
@@ -35,6 +36,19 @@ pass_interim(struct exchange *x, struct flow_input *in)
 	return io == CONN_ERROR;
 }
 
+static struct flow_input
+final_head(struct exchange *x)
+{
+	unsigned status = x->attempt.head.status;
+
+	if (!retry_on_status(&x->pool->retry, status))
+		return (struct flow_input){
+		    .event = FLOW_EV_HEAD, .status = status};
+	return (struct flow_input){.event = FLOW_EV_BAD_HEAD,
+	    .status = status,
+	    .facts = retrier_facts(x)};
+}
+
 bool
 response_read(struct exchange *x, struct flow_input *in)
 {
@@ -56,8 +70,7 @@ response_read(struct exchange *x, struct flow_input *in)
 				return false;
 			break;
 		case ATTEMPT_HEAD_FINAL:
-			*in = (struct flow_input){
-			    .event = FLOW_EV_HEAD, .status = a->head.status};
+			*in = final_head(x);
 			return true;
 		case ATTEMPT_HEAD_SWITCHED:
 			*in = exchange_event(FLOW_EV_SWITCHED);

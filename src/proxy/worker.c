@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "evenkeel/base/num.h"
 #include "evenkeel/http/forward.h"
 #include "evenkeel/proxy/pool.h"
 #include "evenkeel/proxy/queue.h"
@@ -158,6 +159,23 @@ evict(struct worker *w, struct backend *b)
 	pool_drain(lane);
 }
 
+/*
+ * Rotations are used inside of one callback only, and this is another one: what
+ * was replaced before the generation was counted up is in nobody's hand here
+ * any more, and what is looked at from now on is newer.  The flag goes first:
+ * a generation this load does not see is told anew.
+ */
+static void
+pass(struct worker *w)
+{
+	uint64_t generation;
+
+	atomic_store(&w->pass_sent, false);
+	generation = atomic_load(&w->shared->generation);
+	atomic_store(&w->passed, generation);
+	queue_run_all(w);
+}
+
 static void
 lane_on_task(struct loop_task *t)
 {
@@ -190,6 +208,9 @@ worker_on_mail(struct mail *m, void *arg)
 	case WORKER_EVICT:
 		evict(w, m->body);
 		break;
+	case WORKER_PASS:
+		pass(w);
+		break;
 	default:
 		CHECK(false);
 	}
@@ -203,6 +224,15 @@ worker_post(struct worker *w, enum worker_order order)
 	w->given[order] = true;
 	w->orders[order].kind = (int)order;
 	mailbox_post(w->mail, &w->orders[order]);
+}
+
+void
+worker_pass(struct worker *w)
+{
+	if (atomic_exchange(&w->pass_sent, true))
+		return;
+	w->pass_mail.kind = WORKER_PASS;
+	mailbox_post(w->mail, &w->pass_mail);
 }
 
 static bool
@@ -226,15 +256,8 @@ listen_all(struct worker *w, const struct worker_bind *binds, size_t n)
 static void
 seed(struct worker *w)
 {
-	static const char digits[] = "0123456789abcdef";
-	uint64_t r;
-
 	rng_init(&w->rng, w->shared->seed + w->index);
-	r = rng_next(&w->rng);
-	for (size_t i = 0; i < sizeof(w->id_prefix); i++) {
-		w->id_prefix[i] = digits[r & 15];
-		r >>= 4;
-	}
+	num_put_hex_padded(w->id_prefix, rng_next(&w->rng));
 }
 
 static void
@@ -271,6 +294,8 @@ worker_create(struct worker_shared *shared, uint32_t index,
 	w->acceptors = calloc(n_binds, sizeof(struct acceptor *));
 	w->loop = loop_create(
 	    head_bytes + H1_FORWARD_EXTRA_BYTES, &worker_loop_ops, w);
+	if (w->loop != NULL)
+		w->loop->pipes.max = shared->max_pipes;
 	if (w->loop != NULL)
 		w->mail = mailbox_create(w->loop, worker_on_mail, w);
 	if (w->scratch != NULL && w->acceptors != NULL && w->mail != NULL &&

@@ -50,7 +50,12 @@ close_pool(void **state)
 static void
 publish(size_t n)
 {
-	struct rotation *r = rotation_create(backends, n, false);
+	uint32_t weights[BACKENDS];
+	struct rotation *r;
+
+	for (size_t i = 0; i < n; i++)
+		weights[i] = backends[i]->weight;
+	r = rotation_create(backends, weights, n, false);
 
 	assert_non_null(r);
 	rotation_free(atomic_exchange(&pool->rotation, r));
@@ -69,7 +74,8 @@ pick(void)
 static void
 ring_of_all(void **state)
 {
-	struct rotation *r = rotation_create(backends, 3, true);
+	const uint32_t weights[3] = {100, 100, 100};
+	struct rotation *r = rotation_create(backends, weights, 3, true);
 	unsigned points[3] = {0};
 
 	(void)state;
@@ -109,7 +115,7 @@ nothing_usable(void **state)
 {
 	(void)state;
 	assert_null(atomic_load(&pool->rotation));
-	assert_null(rotation_create(backends, 0, false));
+	assert_null(rotation_create(backends, NULL, 0, false));
 	assert_int_equal(atomic_load(&pool->cursor), 0);
 }
 

@@ -252,6 +252,33 @@ bounds_out_of_order_are_noticed(void **state)
 #define POOLED(test) \
 	cmocka_unit_test_setup_teardown(test, open_pool, close_pool)
 
+/* Few, of their own size, and lent again. */
+static void
+large_ones_are_few(void **state)
+{
+	struct buf_pool p;
+	struct buf *lent[BUF_LARGE_MAX];
+
+	(void)state;
+	buf_pool_init(&p, BUF_BYTES);
+	for (size_t i = 0; i < BUF_LARGE_MAX; i++) {
+		lent[i] = buf_get_large(&p);
+		assert_non_null(lent[i]);
+		assert_int_equal(lent[i]->cap, BUF_LARGE_BYTES);
+	}
+	assert_null(buf_get_large(&p));
+	assert_int_equal(p.n_lent, BUF_LARGE_MAX);
+	for (size_t i = 0; i < BUF_LARGE_MAX; i++)
+		buf_put(&p, lent[i]);
+	assert_int_equal(p.n_free_large, BUF_LARGE_KEEP);
+	assert_int_equal(p.n_free, 0);
+	lent[0] = buf_get_large(&p);
+	assert_non_null(lent[0]);
+	assert_int_equal(p.n_free_large, BUF_LARGE_KEEP - 1);
+	buf_put(&p, lent[0]);
+	buf_pool_close(&p);
+}
+
 int
 main(void)
 {
@@ -265,6 +292,7 @@ main(void)
 	    POOLED(raw_bytes_move_down),
 	    POOLED(settling),
 	    cmocka_unit_test(bounds_out_of_order_are_noticed),
+	    cmocka_unit_test(large_ones_are_few),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,99 +13,7 @@
 #include "evenkeel/config/option.h"
 #include "evenkeel/config/print.h"
 
-#define BLOCKS_MAX 4096
-
-/* Memory that can be told to end after some requests. */
-struct memory {
-	void *blocks[BLOCKS_MAX];
-	size_t used;
-	size_t allowed;
-};
-
-static void *
-memory_more(void *arg, size_t bytes)
-{
-	struct memory *m = arg;
-
-	if (m->used == m->allowed)
-		return NULL;
-	m->blocks[m->used] = calloc(1, bytes);
-	assert_non_null(m->blocks[m->used]);
-	return m->blocks[m->used++];
-}
-
-struct built {
-	struct memory memory;
-	struct arena arena;
-	const struct cfg *cfg;
-	const struct cfg_problem *problems;
-	char text[16384]; /* of the problems */
-};
-
-static struct built *
-built_create(void)
-{
-	struct built *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	b->memory.allowed = BLOCKS_MAX;
-	return b;
-}
-
-static void
-built_free(struct built *b)
-{
-	for (size_t i = 0; i < b->memory.used; i++)
-		free(b->memory.blocks[i]);
-	free(b);
-}
-
-/* Lines are "[section]" or "key=value"; NULL ends them. */
-static void
-feed(struct cfg_build *build, const char *const *lines)
-{
-	struct span section = SPAN_NONE;
-
-	for (unsigned i = 0; lines[i] != NULL; i++) {
-		struct span line = span_of(lines[i]);
-		struct cfg_entry e = {.line = i + 1};
-		size_t equals = span_find(line, '=');
-
-		if (line.len > 0 && line.ptr[0] == '[') {
-			section = span_make(line.ptr + 1, line.len - 2);
-		} else {
-			e.key = span_make(line.ptr, equals);
-			e.value = span_make(
-			    line.ptr + equals + 1, line.len - equals - 1);
-		}
-		e.section = section;
-		cfg_build_entry(build, &e);
-	}
-}
-
-static void
-run(struct built *b, const char *const *lines)
-{
-	struct cfg_build *build;
-	struct textbuf t = textbuf_make(b->text, sizeof(b->text) - 1);
-
-	arena_init(&b->arena, memory_more, &b->memory);
-	build = cfg_build_begin(&b->arena);
-	if (build == NULL)
-		return;
-	feed(build, lines);
-	b->cfg = cfg_build_end(build, &b->problems);
-	cfg_put_problems(&t, "f", b->problems);
-	assert_false(t.full);
-	b->text[t.len] = '\0';
-}
-
-#define BUILD(...)                        \
-	struct built *b = built_create(); \
-	run(b, (const char *const[]){__VA_ARGS__, NULL})
-
-#define WEB  "[listener web]", "bind=127.0.0.1:8080"
-#define POOL "[pool web]", "backend=127.0.0.1:3001,127.0.0.1:3002"
+#include "built.h"
 
 static void
 small_file_has_all_defaults(void **state)
@@ -181,6 +89,7 @@ pool_has_its_defaults(void **state)
 	assert_int_equal(p->max_headers, 200);
 	assert_int_equal(p->keepalive, 64);
 	assert_int_equal(p->keepalive_timeout_ms, 30000);
+	assert_int_equal(p->slow_start_ms, 0);
 	built_free(b);
 }
 
@@ -199,7 +108,7 @@ every_key_reaches_its_field(void **state)
 	    "request_id=off", POOL, "connect_timeout=1ms",
 	    "response_timeout=2ms", "stream_timeout=3ms", "request_timeout=4ms",
 	    "max_header_size=5k", "max_headers=6", "keepalive=7",
-	    "keepalive_timeout=8ms");
+	    "keepalive_timeout=8ms", "retry_attempts=0");
 	assert_string_equal(b->text, "");
 	g = &b->cfg->global;
 	assert_int_equal(g->workers, 7);
@@ -386,8 +295,9 @@ warnings_leave_a_configuration(void **state)
 	    "takes every request\n"
 	    "f:9: warning: [pool web] backend: there is one; when it fails "
 	    "there is no other backend to turn to\n"
-	    "f:9: warning: [pool web] request_timeout: shorter than "
-	    "connect_timeout, which can therefore never run out\n"
+	    "f:11: warning: [pool web] request_timeout: 1s is shorter than "
+	    "one attempt may take: connect_timeout (2s) and response_timeout "
+	    "(30s); a request to a backend that hangs ends without a retry\n"
 	    "f:12: warning: [pool idle] no listener and no route uses this "
 	    "pool\n");
 	built_free(b);
@@ -480,7 +390,11 @@ static const char *const rich[] = {"[global]", "workers=3",
     "request_id=both", "[listener b]", "bind=[::]:81", "pool=q", "[route r]",
     "listener=a,b", "host=*.x.y,[::1]", "path=/p", "pool=p", "[route s]",
     "pool=q", "[pool p]", "backend=h:1 weight=3 name=n, 10.0.0.1:2",
-    "keepalive=0", "[pool q]", "backend=unix:/q", "connect_timeout=1500ms",
+    "keepalive=0", "retry_on=429,connect", "health=http",
+    "health_status=200,300-310", "health_body=a, b", "health_port=1",
+    "health_host=h", "health_interval_down=1s", "retry_budget=100%",
+    "retry_first_wait=off", "[pool q]", "backend=unix:/q",
+    "connect_timeout=1500ms", "retry_on=504,connect,reset,timeout,502,503",
     NULL};
 
 static void
@@ -582,9 +496,11 @@ all_is_printed_with_defaults(void **state)
 		if (strcmp(option_table[i].name, "control") == 0)
 			(void)snprintf(
 			    line, sizeof(line), "\n; control = (/run/");
-		if (strcmp(option_table[i].name, "trusted_proxies") == 0)
-			(void)snprintf(line, sizeof(line),
-			    "\n; trusted_proxies = (nobody)");
+		else if (option_table[i].preset == NULL &&
+		    option_table[i].without != NULL &&
+		    strcmp(option_table[i].name, "pool") != 0)
+			(void)snprintf(line, sizeof(line), "\n; %s = (%s)",
+			    option_table[i].name, option_table[i].without);
 		if (strstr(room, line) == NULL)
 			fail_msg("%s is not printed", option_table[i].name);
 	}

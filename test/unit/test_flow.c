@@ -11,14 +11,34 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Retries of everything, twice; and none at all. */
+#define RETRIES 2
+static const struct retry_policy twice = {.attempts = RETRIES,
+    .causes = 1U << RETRY_CONNECT | 1U << RETRY_RESET | 1U << RETRY_TIMEOUT,
+    .statuses = {[1] = ~(uint64_t)0},
+    .first_wait = true,
+    .backoff = {.base_ms = 10, .cap_ms = 100, .jitter = BACKOFF_NONE}};
+static const struct retry_policy never = {
+    .backoff = {.base_ms = 10, .cap_ms = 100, .jitter = BACKOFF_NONE}};
+
+static const struct retry_facts may = {
+    .idempotent = true, .replayable = true, .left_ms = 1000};
+static const struct retry_facts post = {.replayable = true, .left_ms = 1000};
+static const struct retry_facts gone_body = {
+    .idempotent = true, .left_ms = 1000};
+static const struct retry_facts no_time = {
+    .idempotent = true, .replayable = true, .left_ms = 5};
+
 /* What an observer of the orders remembers of one request. */
 struct path {
 	struct flow flow;
-	unsigned started;  /* attempts; counted up to 3 */
-	unsigned sends;    /* of the request to a backend; up to 3 */
+	unsigned started;  /* attempts; counted up to 2 + RETRIES */
+	unsigned sends;    /* of the request to a backend; the same */
+	unsigned reached;  /* ...that a backend's application may have seen */
 	unsigned finishes; /* up to 2 */
 	unsigned failures; /* attempts reported that had failed */
 	bool attempt_open; /* started and not reported yet */
+	bool sent;         /* ...and the request is on its way */
 	bool committed;
 	bool replying;
 };
@@ -32,11 +52,25 @@ static size_t n_inputs;
 
 static void
 add_input(enum flow_event event, enum access_outcome outcome, unsigned status,
-    bool resendable)
+    const struct retry_facts *facts)
 {
 	assert_true(n_inputs < INPUTS_MAX);
-	inputs[n_inputs++] =
-	    (struct flow_input){event, outcome, status, resendable};
+	/* A stale connection may be replaced as the facts are. */
+	inputs[n_inputs++] = (struct flow_input){.event = event,
+	    .outcome = outcome,
+	    .status = status,
+	    .resendable =
+		facts != NULL && facts->idempotent && facts->replayable,
+	    .facts = facts};
+}
+
+/* A failed attempt in every way. */
+static void
+add_failures(const struct retry_facts *facts)
+{
+	add_input(FLOW_EV_BAD_HEAD, ACCESS_OK, 503, facts);
+	for (int o = ACCESS_CONNECT_REFUSED; o < ACCESS_OUTCOMES; o++)
+		add_input(FLOW_EV_FAILED, (enum access_outcome)o, 0, facts);
 }
 
 static int
@@ -47,21 +81,20 @@ make_inputs(void **state)
 		enum flow_event event = (enum flow_event)e;
 
 		if (event == FLOW_EV_CLIENT_BAD) {
-			add_input(event, ACCESS_OK, 400, false);
-			add_input(event, ACCESS_OK, 431, false);
+			add_input(event, ACCESS_OK, 400, NULL);
+			add_input(event, ACCESS_OK, 431, NULL);
 		} else if (event == FLOW_EV_HEAD) {
-			add_input(event, ACCESS_OK, 200, false);
-			add_input(event, ACCESS_OK, 503, false);
-		} else if (event != FLOW_EV_FAILED) {
-			add_input(event, ACCESS_OK, 0, false);
-		} else {
-			for (int o = ACCESS_CONNECT_REFUSED;
-			     o < ACCESS_OUTCOMES; o++)
-				for (int r = 0; r < 2; r++)
-					add_input(event, (enum access_outcome)o,
-					    0, r != 0);
+			add_input(event, ACCESS_OK, 200, NULL);
+			add_input(event, ACCESS_OK, 503, NULL);
+		} else if (event != FLOW_EV_FAILED &&
+		    event != FLOW_EV_BAD_HEAD) {
+			add_input(event, ACCESS_OK, 0, NULL);
 		}
 	}
+	add_failures(&may);
+	add_failures(&post);
+	add_failures(&gone_body);
+	add_failures(&no_time);
 	return 0;
 }
 
@@ -86,6 +119,10 @@ check_attempts(
 	}
 	if (o->set & FLOW_REPORT) {
 		assert_true(p->attempt_open);
+		/* The others have not shown it to anybody. */
+		p->reached +=
+		    p->sent && retry_cause_of(o->outcome) != RETRY_CONNECT;
+		p->sent = false;
 		p->attempt_open = false;
 		p->failures += o->outcome != ACCESS_OK;
 		assert_true(o->outcome < ACCESS_OUTCOMES);
@@ -95,8 +132,11 @@ check_attempts(
 		p->attempt_open = true;
 		p->started++;
 	}
-	/* The second is the replacement of a stale connection. */
-	assert_true(p->started <= 2);
+	/* One more is the replacement of a stale connection. */
+	assert_true(p->started <=
+	    1 + p->flow.retries + (p->flow.stale_replaced ? 1 : 0));
+	assert_true(p->flow.retries <=
+	    (p->flow.policy != NULL ? p->flow.policy->attempts : 0));
 }
 
 static void
@@ -108,16 +148,19 @@ check_sends(struct path *p, const struct flow_orders *o)
 		assert_true(p->attempt_open);
 		assert_false(p->committed);
 		p->sends++;
+		p->sent = true;
 	}
 	if (p->committed)
 		assert_false(o->set &
-		    (FLOW_PICK | FLOW_PICK_FRESH | FLOW_QUEUE | FLOW_CONNECT |
-			FLOW_SEND | FLOW_COMMIT | FLOW_TUNNEL | FLOW_REPLY));
-	assert_true(p->sends <= 2);
+		    (FLOW_ASK | FLOW_WAIT | FLOW_PICK | FLOW_PICK_FRESH |
+			FLOW_QUEUE | FLOW_CONNECT | FLOW_SEND | FLOW_COMMIT |
+			FLOW_TUNNEL | FLOW_REPLY));
+	assert_true(p->sends <= p->started);
 	/* One step never goes two ways. */
-	for (unsigned bit = FLOW_PICK; bit <= FLOW_REPLY; bit <<= 1)
+	for (unsigned bit = FLOW_WAIT; bit <= FLOW_REPLY; bit <<= 1)
 		ways += (o->set & bit) != 0;
 	ways += (o->set & FLOW_FINISH) != 0;
+	ways += (o->set & FLOW_ASK) != 0;
 	assert_true(ways <= 1);
 }
 
@@ -149,8 +192,26 @@ check_ends(struct path *p, const struct flow_orders *o)
 	assert_true(p->attempt_open ==
 	    (p->flow.state == FLOW_CONNECTING ||
 		p->flow.state == FLOW_AWAITING ||
+		p->flow.state == FLOW_JUDGING ||
 		p->flow.state == FLOW_RELAYING ||
 		p->flow.state == FLOW_TUNNELLING));
+}
+
+/* A wait is ordered with its length, a verdict with what follows from it. */
+static void
+check_verdicts(const struct path *p, const struct flow_orders *o)
+{
+	const unsigned last = FLOW_REPLY | FLOW_COMMIT | FLOW_ABORT_CLIENT;
+
+	assert_true(((o->set & FLOW_WAIT) != 0) == (o->wait_ms > 0));
+	if (o->verdict == RETRY_YES)
+		assert_true(o->set & FLOW_REPORT &&
+		    o->set & (FLOW_WAIT | FLOW_PICK) && p->flow.retries > 0 &&
+		    o->cause < RETRY_CAUSES);
+	else if (o->verdict != RETRY_NOT_ASKED)
+		assert_true(o->set & last);
+	if (o->verdict == RETRY_COMMITTED)
+		assert_true(p->committed && o->set & FLOW_ABORT_CLIENT);
 }
 
 static struct flow_orders
@@ -170,6 +231,7 @@ step(struct path *p, const struct flow_input *in)
 		assert_true(p->flow.stale_replaced);
 		assert_false(o.set & FLOW_PICK_FRESH);
 	}
+	check_verdicts(p, &o);
 	check_attempts(p, in, &o);
 	check_sends(p, &o);
 	check_ends(p, &o);
@@ -178,7 +240,7 @@ step(struct path *p, const struct flow_input *in)
 
 /* ---- all that can be reached ---- */
 
-#define PATHS_MAX 4096
+#define PATHS_MAX 65536
 
 struct reached {
 	struct path path;
@@ -192,8 +254,13 @@ static bool
 same(const struct path *a, const struct path *b)
 {
 	return a->flow.state == b->flow.state &&
+	    a->flow.retries == b->flow.retries &&
+	    a->flow.outcome == b->flow.outcome &&
+	    a->flow.cause == b->flow.cause &&
+	    a->flow.wait_ms == b->flow.wait_ms &&
 	    a->flow.stale_replaced == b->flow.stale_replaced &&
 	    a->flow.end == b->flow.end && a->started == b->started &&
+	    a->reached == b->reached && a->sent == b->sent &&
 	    a->sends == b->sends && a->finishes == b->finishes &&
 	    a->failures == b->failures && a->attempt_open == b->attempt_open &&
 	    a->committed == b->committed && a->replying == b->replying;
@@ -213,20 +280,27 @@ enqueue(const struct path *p, unsigned depth)
 }
 
 static struct path
-beginning(void)
+begin_with(const struct retry_policy *policy)
 {
 	struct path p;
 
 	memset(&p, 0, sizeof(p));
 	flow_init(&p.flow);
+	flow_set_policy(&p.flow, policy);
 	return p;
 }
 
-/* Breadth first; `resendable` false: only inputs that forbid a second send. */
-static void
-explore(bool resendable)
+static struct path
+beginning(void)
 {
-	struct path first = beginning();
+	return begin_with(NULL);
+}
+
+/* Breadth first; `repeatable` false: only inputs that forbid a second send. */
+static void
+explore(const struct retry_policy *policy, bool repeatable)
+{
+	struct path first = begin_with(policy);
 
 	n_queue = 0;
 	enqueue(&first, 0);
@@ -235,7 +309,8 @@ explore(bool resendable)
 			struct path p = queue[at].path;
 			struct flow_orders o;
 
-			if (inputs[i].resendable && !resendable)
+			if (!repeatable && inputs[i].facts != NULL &&
+			    inputs[i].facts->idempotent)
 				continue;
 			o = step(&p, &inputs[i]);
 			if (!idle(&o))
@@ -248,15 +323,15 @@ everything_reachable_keeps_the_rules(void **state)
 {
 	bool seen[FLOW_STATES] = {false};
 	bool ends[ACCESS_ENDS] = {false};
-	bool twice = false, replaced = false;
+	bool most = false, replaced = false;
 
 	(void)state;
-	explore(true);
+	explore(&twice, true);
 	for (size_t i = 0; i < n_queue; i++) {
 		const struct path *p = &queue[i].path;
 
 		seen[p->flow.state] = true;
-		twice |= p->sends == 2;
+		most |= p->sends == 2 + RETRIES;
 		replaced |= p->flow.stale_replaced;
 		if (p->flow.state == FLOW_DONE)
 			ends[p->flow.end] = true;
@@ -265,51 +340,76 @@ everything_reachable_keeps_the_rules(void **state)
 		assert_true(seen[s]);
 	for (int e = 0; e < ACCESS_ENDS; e++)
 		assert_true(ends[e]);
-	assert_true(twice && replaced);
+	assert_true(most && replaced);
 }
 
 /* No way back: a step that gives orders leads to a later state, but for the
- * one replacement of a stale connection, and for a request that was woken in
- * vain (which queue_timeout ends); so every path is short. */
+ * retries, of which there are few, the one replacement of a stale connection,
+ * and a request that was woken in vain (which queue_timeout ends); so every
+ * path is short. */
+static void
+check_ways_on(const struct path *from)
+{
+	bool way_out = from->flow.state == FLOW_DONE;
+
+	for (size_t i = 0; i < n_inputs; i++) {
+		struct path p = *from;
+		struct flow_orders o = step(&p, &inputs[i]);
+
+		if (idle(&o))
+			continue;
+		way_out = true;
+		if (from->flow.state == FLOW_WAITING &&
+		    inputs[i].event == FLOW_EV_WOKEN)
+			continue;
+		/* Waited: the retry was counted when the wait began. */
+		if (from->flow.state == FLOW_BACKING_OFF)
+			continue;
+		assert_true(p.flow.state > from->flow.state ||
+		    p.flow.retries > from->flow.retries ||
+		    (p.flow.stale_replaced && !from->flow.stale_replaced));
+	}
+	assert_true(way_out);
+}
+
 static void
 every_path_ends(void **state)
 {
 	(void)state;
-	explore(true);
-	for (size_t at = 0; at < n_queue; at++) {
-		const struct path *from = &queue[at].path;
-		bool way_out = from->flow.state == FLOW_DONE;
-
-		for (size_t i = 0; i < n_inputs; i++) {
-			struct path p = *from;
-			struct flow_orders o = step(&p, &inputs[i]);
-
-			if (idle(&o))
-				continue;
-			way_out = true;
-			if (from->flow.state == FLOW_WAITING &&
-			    inputs[i].event == FLOW_EV_WOKEN)
-				continue;
-			assert_true(p.flow.state > from->flow.state ||
-			    (p.flow.stale_replaced &&
-				!from->flow.stale_replaced));
-		}
-		assert_true(way_out);
-	}
+	explore(&twice, true);
+	for (size_t at = 0; at < n_queue; at++)
+		check_ways_on(&queue[at].path);
 }
 
-/* A request that must not be repeated reaches a backend once at most, whatever
- * happens. */
+/* A request that must not be repeated may have reached an application once at
+ * most, whatever happens: only failed connects are retried. */
 static void
-not_resendable_is_sent_once(void **state)
+not_repeatable_reaches_one(void **state)
+{
+	bool again = false;
+
+	(void)state;
+	explore(&twice, false);
+	for (size_t i = 0; i < n_queue; i++) {
+		assert_true(queue[i].path.reached <= 1);
+		assert_false(queue[i].path.flow.stale_replaced);
+		again |= queue[i].path.started > 1;
+	}
+	assert_true(again);
+}
+
+/* Without retries there is one attempt, and the replacement. */
+static void
+no_retries_means_none(void **state)
 {
 	(void)state;
-	explore(false);
-	for (size_t i = 0; i < n_queue; i++) {
-		assert_true(queue[i].path.sends <= 1);
-		assert_true(queue[i].path.started <= 1);
-		assert_false(queue[i].path.flow.stale_replaced);
-	}
+	explore(&never, true);
+	for (size_t i = 0; i < n_queue; i++)
+		assert_true(queue[i].path.started <=
+		    1 + (unsigned)queue[i].path.flow.stale_replaced);
+	explore(NULL, true);
+	for (size_t i = 0; i < n_queue; i++)
+		assert_int_equal(queue[i].path.flow.retries, 0);
 }
 
 /* ---- the table itself ---- */
@@ -322,32 +422,34 @@ static const struct flow_input leased = {.event = FLOW_EV_LEASED};
 static const struct flow_input connected = {.event = FLOW_EV_CONNECTED};
 static const struct flow_input head = {.event = FLOW_EV_HEAD, .status = 200};
 
-/* A path that stands in `at`. */
+/* A path that stands in `at`, with retries where only they lead there. */
 static struct path
 path_in(enum flow_state at)
 {
-	struct path p = beginning();
 	static const struct flow_input bad = {
 	    .event = FLOW_EV_CLIENT_BAD, .status = 400};
 	static const struct flow_input gone = {.event = FLOW_EV_CLIENT_GONE};
+	static const struct flow_input reset = {
+	    .event = FLOW_EV_FAILED, .outcome = ACCESS_RESET, .facts = &may};
+	static const struct flow_input granted = {.event = FLOW_EV_GRANTED};
+	/* What leads to each state, from the start. */
+	const struct flow_input *way[FLOW_STATES][6] = {
+	    [FLOW_PICKING] = {&routed},
+	    [FLOW_WAITING] = {&routed, &none},
+	    [FLOW_CONNECTING] = {&routed, &picked},
+	    [FLOW_AWAITING] = {&routed, &picked, &connected},
+	    [FLOW_JUDGING] = {&routed, &picked, &connected, &reset},
+	    [FLOW_BACKING_OFF] = {&routed, &picked, &connected, &reset,
+		&granted},
+	    [FLOW_RELAYING] = {&routed, &picked, &connected, &head},
+	    [FLOW_TUNNELLING] = {&routed, &picked, &connected, &switched},
+	    [FLOW_REPLYING] = {&bad},
+	    [FLOW_DONE] = {&gone}};
+	struct path p = begin_with(
+	    at == FLOW_JUDGING || at == FLOW_BACKING_OFF ? &twice : NULL);
 
-	if (at == FLOW_REPLYING)
-		(void)step(&p, &bad);
-	else if (at == FLOW_DONE)
-		(void)step(&p, &gone);
-	else if (at > FLOW_START)
-		(void)step(&p, &routed);
-	if (at == FLOW_WAITING)
-		(void)step(&p, &none);
-	if (at == FLOW_CONNECTING || at == FLOW_AWAITING ||
-	    at == FLOW_RELAYING || at == FLOW_TUNNELLING)
-		(void)step(&p, &picked);
-	if (at == FLOW_AWAITING || at == FLOW_RELAYING || at == FLOW_TUNNELLING)
-		(void)step(&p, &connected);
-	if (at == FLOW_RELAYING)
-		(void)step(&p, &head);
-	if (at == FLOW_TUNNELLING)
-		(void)step(&p, &switched);
+	for (size_t i = 0; way[at][i] != NULL; i++)
+		(void)step(&p, way[at][i]);
 	assert_int_equal(p.flow.state, at);
 	return p;
 }
@@ -362,17 +464,21 @@ struct row {
 	enum access_outcome outcome; /* of a report */
 };
 
-#define EV(name)                            \
-	{                                   \
-		FLOW_EV_##name, 0, 0, false \
+#define EV(name)                                  \
+	{                                         \
+		FLOW_EV_##name, 0, 0, false, NULL \
 	}
-#define BAD(code)                                  \
-	{                                          \
-		FLOW_EV_CLIENT_BAD, 0, code, false \
+#define BAD(code)                                        \
+	{                                                \
+		FLOW_EV_CLIENT_BAD, 0, code, false, NULL \
 	}
-#define FAILED(how)                                    \
-	{                                              \
-		FLOW_EV_FAILED, ACCESS_##how, 0, false \
+#define FAILED(how)                                           \
+	{                                                     \
+		FLOW_EV_FAILED, ACCESS_##how, 0, false, &post \
+	}
+#define BAD_HEAD                                               \
+	{                                                      \
+		FLOW_EV_BAD_HEAD, ACCESS_OK, 503, false, &post \
 	}
 #define END(name)    ACCESS_END_##name
 #define HOW(name)    ACCESS_##name
@@ -424,6 +530,7 @@ static const struct row rows[] = {
     {FLOW_CONNECTING, EV(NO_MEMORY), REPORT_REPLY, END(INTERNAL), 503, HOW(CANCELLED)},
 
     {FLOW_AWAITING, EV(HEAD), FLOW_RELAYING, FLOW_COMMIT, END(OK), 0, 0},
+    {FLOW_AWAITING, BAD_HEAD, FLOW_RELAYING, FLOW_COMMIT, END(OK), 0, 0},
     {FLOW_AWAITING, FAILED(RESET), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(RESET)},
     {FLOW_AWAITING, FAILED(BAD_RESPONSE), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(BAD_RESPONSE)},
     {FLOW_AWAITING, FAILED(TIMEOUT), REPORT_REPLY, END(BACKEND_SLOW), 504, HOW(TIMEOUT)},
@@ -452,6 +559,23 @@ static const struct row rows[] = {
     {FLOW_RELAYING, EV(CLIENT_GONE), BROKEN_OFF, END(CLIENT_GONE), 0, HOW(CANCELLED)},
     {FLOW_RELAYING, EV(SHUTDOWN), BROKEN_OFF, END(SHUTDOWN), 0, HOW(CANCELLED)},
     {FLOW_RELAYING, EV(NO_MEMORY), BROKEN_OFF, END(INTERNAL), 0, HOW(CANCELLED)},
+
+    {FLOW_JUDGING, EV(GRANTED), FLOW_BACKING_OFF, FLOW_REPORT | FLOW_WAIT, END(OK), 0, HOW(RESET)},
+    {FLOW_JUDGING, EV(DENIED), REPORT_REPLY, END(BACKEND_FAILED), 502, HOW(RESET)},
+    {FLOW_JUDGING, EV(DEADLINE), REPORT_REPLY, END(BACKEND_SLOW), 504, HOW(TIMEOUT)},
+    {FLOW_JUDGING, BAD(400), REPORT_REPLY, END(CLIENT_BAD), 400, HOW(CANCELLED)},
+    {FLOW_JUDGING, EV(CLIENT_SLOW), REPORT_REPLY, END(CLIENT_SLOW), 408, HOW(CANCELLED)},
+    {FLOW_JUDGING, EV(CLIENT_GONE), BROKEN_OFF, END(CLIENT_GONE), 0, HOW(CANCELLED)},
+    {FLOW_JUDGING, EV(SHUTDOWN), REPORT_REPLY, END(SHUTDOWN), 503, HOW(CANCELLED)},
+    {FLOW_JUDGING, EV(NO_MEMORY), REPORT_REPLY, END(INTERNAL), 503, HOW(CANCELLED)},
+
+    {FLOW_BACKING_OFF, EV(WAITED), FLOW_PICKING, FLOW_PICK, END(OK), 0, 0},
+    {FLOW_BACKING_OFF, BAD(400), REPLY, END(CLIENT_BAD), 400, 0},
+    {FLOW_BACKING_OFF, EV(CLIENT_SLOW), REPLY, END(CLIENT_SLOW), 408, 0},
+    {FLOW_BACKING_OFF, EV(CLIENT_GONE), ABORTED, END(CLIENT_GONE), 0, 0},
+    {FLOW_BACKING_OFF, EV(DEADLINE), REPLY, END(BACKEND_SLOW), 504, 0},
+    {FLOW_BACKING_OFF, EV(SHUTDOWN), REPLY, END(SHUTDOWN), 503, 0},
+    {FLOW_BACKING_OFF, EV(NO_MEMORY), REPLY, END(INTERNAL), 503, 0},
 
     /* How the request ended was decided with the reply: 400 here. */
     {FLOW_REPLYING, EV(REPLIED), FLOW_DONE, FLOW_FINISH, END(CLIENT_BAD), 0, 0},
@@ -528,6 +652,49 @@ stale_is_replaced_once(void **state)
 	assert_int_equal(o.status, 502);
 }
 
+/* The whole life of a GET: refused (free of the budget), then a 503, then
+ * another 503, which is the last and is passed on. */
+static void
+retries_in_full(void **state)
+{
+	const struct flow_input refused = {.event = FLOW_EV_FAILED,
+	    .outcome = ACCESS_CONNECT_REFUSED,
+	    .facts = &may};
+	const struct flow_input bad = {
+	    .event = FLOW_EV_BAD_HEAD, .status = 503, .facts = &may};
+	const struct flow_input waited = {.event = FLOW_EV_WAITED};
+	const struct flow_input granted = {.event = FLOW_EV_GRANTED};
+	const struct flow_input relayed = {.event = FLOW_EV_RELAYED};
+	struct path p = begin_with(&twice);
+	struct flow_orders o;
+
+	(void)state;
+	(void)step(&p, &routed);
+	(void)step(&p, &picked);
+	o = step(&p, &refused);
+	assert_int_equal(o.set, FLOW_REPORT | FLOW_WAIT);
+	assert_int_equal(o.wait_ms, 10);
+	assert_int_equal(o.cause, RETRY_CONNECT);
+	o = step(&p, &waited);
+	assert_int_equal(o.set, FLOW_PICK);
+	(void)step(&p, &leased);
+	o = step(&p, &bad);
+	assert_int_equal(o.set, FLOW_ASK);
+	o = step(&p, &granted);
+	assert_int_equal(o.set, FLOW_REPORT | FLOW_WAIT);
+	assert_int_equal(o.outcome, ACCESS_STATUS);
+	assert_int_equal(o.wait_ms, 20);
+	(void)step(&p, &waited);
+	(void)step(&p, &leased);
+	o = step(&p, &bad);
+	assert_int_equal(o.set, FLOW_COMMIT);
+	assert_int_equal(o.verdict, RETRY_ATTEMPTS);
+	o = step(&p, &relayed);
+	assert_int_equal(o.set, FLOW_REPORT | FLOW_FINISH);
+	assert_int_equal(o.outcome, ACCESS_STATUS);
+	assert_int_equal(p.flow.retries, 2);
+}
+
 /* Only a stale one is: other failures are not, resendable or not. */
 static void
 other_failures_are_not_replaced(void **state)
@@ -552,7 +719,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(everything_reachable_keeps_the_rules),
 	    cmocka_unit_test(every_path_ends),
-	    cmocka_unit_test(not_resendable_is_sent_once),
+	    cmocka_unit_test(not_repeatable_reaches_one),
+	    cmocka_unit_test(no_retries_means_none),
+	    cmocka_unit_test(retries_in_full),
 	    cmocka_unit_test(each_row),
 	    cmocka_unit_test(the_rest_means_nothing),
 	    cmocka_unit_test(stale_is_replaced_once),

@@ -89,6 +89,9 @@ check_put(uint64_t value)
 	n = snprintf(want, sizeof(want), "%" PRIx64, value);
 	assert_int_equal(num_put_hex(out, value), n);
 	assert_memory_equal(out, want, (size_t)n);
+	(void)snprintf(want, sizeof(want), "%016" PRIx64, value);
+	num_put_hex_padded(out, value);
+	assert_memory_equal(out, want, NUM_HEX_DIGITS);
 }
 
 static void

@@ -88,14 +88,14 @@ table_is_sound(void **state)
 		    1);
 		assert_true(o->type != OPTION_ENUM || o->words != NULL);
 		assert_true(o->type <= OPTION_ENUM || o->allowed != NULL);
-		assert_true(o->type > OPTION_COUNT || o->min < o->max);
+		assert_true(o->type > OPTION_PORT || o->min < o->max);
 	}
 }
 
 static bool
 is_number(const struct option *o)
 {
-	return o->type <= OPTION_COUNT;
+	return o->type <= OPTION_PORT;
 }
 
 static void
@@ -103,6 +103,7 @@ put_number(struct textbuf *t, const struct option *o, uint64_t n)
 {
 	textbuf_u64(t, n);
 	textbuf_str(t, o->type == OPTION_DURATION ? "ms" : "");
+	textbuf_str(t, o->type == OPTION_PERCENT ? "%" : "");
 	textbuf_byte(t, '\0');
 }
 
@@ -140,7 +141,7 @@ presets_print_as_they_parse(void **state)
 		struct textbuf t = textbuf_make(room, sizeof(room));
 		uint64_t value;
 
-		if (!is_number(&o))
+		if (!is_number(&o) || o.preset == NULL)
 			continue;
 		value = parse(&o, o.preset);
 		assert_true(value != UINT64_MAX);
@@ -181,6 +182,68 @@ durations_and_sizes(void **state)
 		assert_int_equal(parse(d, bad_durations[i]), UINT64_MAX);
 	for (size_t i = 0; i < sizeof(bad_sizes) / sizeof(char *); i++)
 		assert_int_equal(parse(s, bad_sizes[i]), UINT64_MAX);
+}
+
+static void
+percentages_need_their_sign(void **state)
+{
+	const struct option *o = find(OPTION_POOL, "retry_budget");
+	static const char *const bad[] = {"", "20", "0", "%", "101%", "20 %",
+	    "2.5%", "-1%", "%20", "20%%", "18446744073709551616%", "0x1%",
+	    "all"};
+
+	(void)state;
+	assert_int_equal(parse(o, "20%"), 20);
+	assert_int_equal(parse(o, "0%"), 0);
+	assert_int_equal(parse(o, "100%"), 100);
+	assert_int_equal(parse(o, "007%"), 7);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse(o, bad[i]), UINT64_MAX);
+}
+
+/* Without a default 0 stands for no value, and can neither be said nor is it
+ * shown. */
+static void
+what_is_not_set_is_not_shown(void **state)
+{
+	struct option port = *find(OPTION_POOL, "health_port");
+	struct option down = *find(OPTION_POOL, "health_interval_down");
+	uint64_t value = 0;
+	char room[64];
+	struct textbuf t = textbuf_make(room, sizeof(room));
+
+	(void)state;
+	port.offset = 0;
+	down.offset = 0;
+	value_put(&t, &port, &value);
+	value_put(&t, &down, &value);
+	assert_int_equal(t.len, 0);
+	assert_int_equal(parse(&port, "0"), UINT64_MAX);
+	assert_int_equal(parse(&down, "0"), UINT64_MAX);
+	value = 65535;
+	value_put(&t, &port, &value);
+	assert_true(span_equal(textbuf_span(&t), SPAN("65535")));
+}
+
+static void
+switches_have_many_words(void **state)
+{
+	static const char *const names[] = {
+	    "retry_first_wait", "retry_non_idempotent"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct option *o = find(OPTION_POOL, names[i]);
+
+		assert_int_equal(parse(o, "yes"), CFG_ON);
+		assert_int_equal(parse(o, "on"), CFG_ON);
+		assert_int_equal(parse(o, "true"), CFG_ON);
+		assert_int_equal(parse(o, "no"), CFG_OFF);
+		assert_int_equal(parse(o, "off"), CFG_OFF);
+		assert_int_equal(parse(o, "false"), CFG_OFF);
+		assert_int_equal(parse(o, "1"), UINT64_MAX);
+		assert_int_equal(parse(o, "Yes"), UINT64_MAX);
+	}
 }
 
 static void
@@ -245,7 +308,10 @@ nearest_names(void **state)
 	    {OPTION_POOL, "Backend", "backend"},
 	    {OPTION_POOL, "backends", "backend"},
 	    {OPTION_POOL, "balanse", "balance"},
-	    {OPTION_POOL, "retry_attempts", NULL},
+	    {OPTION_POOL, "retry_atempts", "retry_attempts"},
+	    {OPTION_POOL, "health_intervall", "health_interval"},
+	    {OPTION_POOL, "ejct_base", "eject_base"},
+	    {OPTION_POOL, "tls_verify", NULL},
 	    {OPTION_POOL, "colour", NULL},
 	    {OPTION_GLOBAL, "lgo", "log"},
 	    {OPTION_GLOBAL, "foo", NULL},
@@ -294,7 +360,7 @@ only_known_names_are_found(void **state)
 	assert_null(option_find(OPTION_POOL, SPAN("backen")));
 	assert_null(option_find(OPTION_POOL, SPAN("")));
 	assert_null(option_find(OPTION_GLOBAL, SPAN("user")));
-	assert_null(option_find(OPTION_POOL, SPAN("retry_attempts")));
+	assert_null(option_find(OPTION_POOL, SPAN("resolve")));
 }
 
 static void
@@ -389,6 +455,9 @@ main(void)
 	    cmocka_unit_test(bounds_hold),
 	    cmocka_unit_test(presets_print_as_they_parse),
 	    cmocka_unit_test(durations_and_sizes),
+	    cmocka_unit_test(percentages_need_their_sign),
+	    cmocka_unit_test(what_is_not_set_is_not_shown),
+	    cmocka_unit_test(switches_have_many_words),
 	    cmocka_unit_test(words_and_auto),
 	    cmocka_unit_test(texts_keep_typos_from_becoming_files),
 	    cmocka_unit_test(nearest_names),

@@ -20,6 +20,7 @@ struct draft_item {
 	const struct option *option;
 	unsigned line;
 	const char *text; /* hosts, paths, names; of addresses: as written */
+	struct cfg_statuses statuses;
 	struct cfg_backend backend; /* binds have only its addr */
 };
 
@@ -36,6 +37,7 @@ struct draft_section {
 	uint64_t scope; /* of the names inside it */
 	unsigned seen[OPTION_TABLE_MAX]; /* line of each key, 0: not there */
 	bool meant[OPTION_TABLE_MAX];    /* a typo of the key is there */
+	bool refused[OPTION_TABLE_MAX];  /* its value was an error */
 };
 
 enum draft_where {

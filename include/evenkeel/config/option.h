@@ -26,9 +26,12 @@ enum option_type {
 	OPTION_SIZE,      /* uint32_t bytes */
 	OPTION_SIZE64,    /* uint64_t bytes */
 	OPTION_COUNT,     /* uint32_t */
+	OPTION_PERCENT,   /* uint32_t; "20%" */
+	OPTION_PORT,      /* uint16_t; 0: not set */
 	OPTION_ENUM,      /* int; `words` separated by '|' give 0, 1, ... */
 	OPTION_HASH_ON,   /* const char *, see cfg_pool.hash_on */
 	OPTION_HOST,      /* const char *, one of `words` or an authority */
+	OPTION_TARGET,    /* const char *, a path and maybe a query */
 	OPTION_TEXT,      /* const char *, at most `max` bytes, never empty */
 	OPTION_ADDRESS,   /* struct cfg_addr */
 	OPTION_BINDS,     /* struct cfg_addr *, and their number */
@@ -36,6 +39,8 @@ enum option_type {
 	OPTION_HOSTS,     /* const char **, and their number */
 	OPTION_PATHS,     /* const char **, and their number */
 	OPTION_CIDRS,     /* const char **, and their number */
+	OPTION_CAUSES,    /* const char **, and their number */
+	OPTION_STATUSES,  /* struct cfg_statuses *, and their number */
 	OPTION_POOL_NAME, /* const struct cfg_pool * */
 	OPTION_LISTENER_NAMES /* const struct cfg_listener **, and their number
 			       */
@@ -48,7 +53,8 @@ struct option {
 	bool repeats;
 	bool required;
 	bool reloadable;       /* else it needs a restart */
-	uint64_t min, max;     /* of numbers, in the unit of the type */
+	uint64_t min, max;     /* of numbers, in the unit of the type; max of
+				  texts in bytes */
 	const char *auto_word; /* a word that means CFG_AUTO, or NULL */
 	const char *words;     /* OPTION_ENUM; OPTION_TEXT: words with a meaning
 				  of their own, or NULL */
@@ -60,7 +66,7 @@ struct option {
 				  range and its words do not say it; else NULL */
 	const char *help;      /* one sentence */
 	size_t offset;         /* of the value in its struct */
-	size_t offset_count;   /* of the number of values, when it repeats */
+	size_t offset_count;   /* of the number of values; 0: it is one */
 };
 
 /* The options of a section stand together, in the order of enum
@@ -69,11 +75,18 @@ extern const struct option option_table[];
 extern const size_t option_count;
 
 /* At least option_count. */
-#define OPTION_TABLE_MAX 64
+#define OPTION_TABLE_MAX 128
 
 /* "global", "listener", ...; whether a section of that kind bears a name. */
 const char *option_section_word(enum option_section s);
 bool option_section_named(enum option_section s);
+
+/* Several values may stand in one line, with commas. */
+static inline bool
+option_is_list(const struct option *o)
+{
+	return o->offset_count > 0;
+}
 
 /* The option, or NULL. */
 const struct option *option_find(enum option_section s, struct span name);

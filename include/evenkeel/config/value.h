@@ -10,8 +10,8 @@
 #include "evenkeel/config/arena.h"
 #include "evenkeel/config/option.h"
 
-/* What value_put writes at most: the longest text of an option. */
-#define VALUE_TEXT_MAX 1024
+/* What value_put writes at most: a value of one line of a file. */
+#define VALUE_TEXT_MAX 4096
 
 enum value_outcome {
 	VALUE_OK,
@@ -19,14 +19,14 @@ enum value_outcome {
 	VALUE_NO_MEMORY /* the arena has failed */
 };
 
-/* Parses `text` for an option whose type is DURATION, SIZE, SIZE64, COUNT,
- * ENUM or TEXT into its field of `object`.  VALUE_BAD: `why` got the reason,
- * without the value and without what is allowed; the field is untouched.  The
- * arena is for TEXT alone, else it may be NULL. */
+/* Parses `text` for a plain option into its field of `object`.  VALUE_BAD:
+ * `why` got the reason, without the value and without what is allowed; the
+ * field is untouched.  The arena is for texts alone, else it may be NULL. */
 enum value_outcome value_parse(const struct option *o, struct arena *a,
     struct span text, void *object, struct textbuf *why) WARN_UNUSED;
 
-/* The value of such an option, as value_parse reads it. */
+/* The value of such an option, as value_parse reads it; nothing when it is not
+ * set. */
 void value_put(struct textbuf *out, const struct option *o, const void *object);
 
 /* 0, or in the largest unit that divides it: "90s", "2m", "1500ms". */
@@ -34,7 +34,9 @@ void value_put_duration(struct textbuf *out, uint64_t ms);
 /* In the largest unit that divides it: "16k", "8M", "1000". */
 void value_put_size(struct textbuf *out, uint64_t bytes);
 
-/* The field of such an option is a const char *. */
+/* One value that needs nothing but itself: all types up to OPTION_TEXT. */
+bool value_is_plain(const struct option *o);
+/* Of those: the field is a const char *. */
 bool value_is_text(const struct option *o);
 
 /* A name of the configuration: letters, digits, '_', '.', '-'. */

@@ -11,6 +11,7 @@
 #define EVENKEEL_CONTROL_PAGES_H
 
 #include "evenkeel/base/textbuf.h"
+#include "evenkeel/control/guard.h"
 #include "evenkeel/control/httpd.h"
 #include "evenkeel/proxy/worker.h"
 
@@ -22,6 +23,7 @@ struct pages {
 	uint64_t start_us; /* monotonic */
 	bool draining;
 	const struct log *log;
+	const struct guard *guard;
 };
 
 void pages_put_status_json(struct textbuf *out, const struct pages *p);

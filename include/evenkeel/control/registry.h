@@ -20,7 +20,7 @@ void registry_free(struct registry *r);
 
 /*
  * The snapshot of a configuration, which must outlive it: resolves names (may
- * block), makes the objects and the rotation of each pool.  NULL: `why` says
+ * block), makes the objects; there are no rotations yet.  NULL: `why` says
  * what is wrong.  Owned by the registry.
  */
 const struct snapshot *registry_build(

@@ -10,7 +10,8 @@
 #include "evenkeel/config/config.h"
 
 /* One line that it is valid, one per listener, and the worst case of each
- * pool: the longest a client can wait, and the most attempts. */
+ * pool: the longest a client can wait, the most attempts, the load while all
+ * backends fail, and how soon a dead backend is out and a live one back. */
 void report_put(struct textbuf *out, const char *file, const struct cfg *cfg);
 
 #endif

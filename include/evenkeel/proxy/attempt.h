@@ -40,6 +40,7 @@ struct attempt {
 	bool reused;
 	bool upgrade;         /* a 101 is an answer; set by the request */
 	bool unasked;         /* bytes came that answer nothing */
+	bool starved;         /* it failed for want of memory or descriptors */
 	uint64_t leased_turn; /* of the loop */
 	uint64_t start_us, connected_us, sent_us, head_us; /* 0: not yet */
 	uint64_t bytes_before_in, bytes_before_out;        /* of a reused one */
@@ -80,6 +81,10 @@ const char *attempt_head_base(const struct attempt *a);
 
 /* The head has been used: what follows it is the body. */
 void attempt_head_done(struct attempt *a);
+
+/* A response that nobody wants: forgets head and body when all of it is here.
+ * False: it is not, and the connection cannot be used again. */
+bool attempt_skip_body(struct attempt *a) WARN_UNUSED;
 
 /* Sending the request failed: sets a->outcome (and why) from how far it had
  * come. */

@@ -25,6 +25,8 @@
 struct lane {
 	alignas(STATS_LINE) struct list idle; /* of struct back; newest first */
 	uint32_t n_idle;
+	uint64_t kept_ms; /* how long the backend keeps idle connections; 0:
+			     not known */
 	struct counter inflight;
 	struct counter attempts[ACCESS_OUTCOMES];
 	struct counter fresh, reused; /* attempts on such a connection */
@@ -33,6 +35,9 @@ struct lane {
 	struct histogram head_time; /* from the start of an attempt to the
 					final head */
 };
+
+/* Of weight_now. */
+#define BACKEND_WEIGHT_UNIT 100U
 
 struct upstream;
 struct worker;
@@ -54,8 +59,12 @@ struct backend {
 	_Atomic uint64_t asked_until_ms; /* its last Retry-After; 0: none */
 	struct mail failing;             /* to control: failures in a row */
 	_Atomic bool failing_sent;
-	/* Its weight now, in hundredths (slow start); least_connections and
-	 * random_two go by it. */
+	/* How the last failed attempt ended (enum access_outcome); ACCESS_OK:
+	 * nobody said. */
+	_Atomic uint32_t last_failure;
+	void *keeper; /* the control thread's: what it knows about it */
+	/* Its weight now, in units of 1 / BACKEND_WEIGHT_UNIT (slow start);
+	 * least_connections and random_two go by it. */
 	_Atomic uint32_t weight_now;
 	/* Over all workers, and only where something asks: requests in flight
 	 * (compared) and connections (max).  On a line of their own. */
@@ -63,13 +72,24 @@ struct backend {
 	_Atomic uint32_t slots;
 };
 
-/* An order of turns; immutable once published. */
+/*
+ * An order of turns; immutable once published.
+ *
+ * A worker takes the pointer from its pool anew each time it picks, and never
+ * keeps it beyond the callback it is in.  The control thread frees a replaced
+ * one when each worker has begun a callback after it was replaced; see
+ * control/publish.
+ */
 struct rotation {
 	size_t entries;
 	size_t n; /* distinct backends */
 	struct backend **all;
 	size_t n_points;
 	struct ring_point *points; /* of pools that hash; else NULL */
+	/* control's, once it was replaced: the list of such, and the
+	 * generation that says so. */
+	struct rotation *next;
+	uint64_t generation;
 	struct backend *turn[];
 };
 
@@ -107,10 +127,10 @@ struct upstream {
 	/* Requests that wait for a backend, over all workers. */
 	alignas(STATS_LINE) _Atomic uint32_t waiting;
 	/* The retry budget (policy/budget): what may be spent, set by control
-	 * and taken from by any worker; what was, for the next step. */
+	 * and taken from by any worker, one by one and never below 0; control
+	 * sees what was taken by what is missing (control/budgets). */
 	alignas(STATS_LINE) _Atomic uint32_t share_left;
 	_Atomic uint32_t floor_left;
-	_Atomic uint64_t share_spent, floor_spent;
 };
 
 struct front {
@@ -132,10 +152,10 @@ void upstream_free(struct upstream *u);
 struct front *front_create(const char *name) WARN_UNUSED;
 void front_free(struct front *f);
 
-/* The order of turns of `n` usable backends by their weights, with their ring
- * when `hashed`.  NULL: no memory, or n is 0. */
-struct rotation *rotation_create(
-    struct backend *const *usable, size_t n, bool hashed) WARN_UNUSED;
+/* The order of turns of `n` usable backends, `weights[i]` >= 1 each in whatever
+ * unit, with their ring when `hashed`.  NULL: no memory, or n is 0. */
+struct rotation *rotation_create(struct backend *const *usable,
+    const uint32_t *weights, size_t n, bool hashed) WARN_UNUSED;
 void rotation_free(struct rotation *r);
 
 /* The number of the next turn, over all workers. */

@@ -8,6 +8,7 @@
  *	START       a request          idle_timeout                (no record)
  *	START       the request head   header_timeout, in total    CLIENT_SLOW
  *	WAITING     a backend          queue_timeout               QUEUE_TIMEOUT
+ *	BACKING_OFF (its own alarm)
  *	CONNECTING  the backend        connect_timeout             FAILED
  *	AWAITING    more of the body   body_timeout, a gap         CLIENT_SLOW
  *	AWAITING    client to take 1xx send_timeout, a gap         CLIENT_SLOW
@@ -20,8 +21,9 @@
  *
  * (While a client waits for a 100 the backend is waited for, not the body.)
  *
- * and request_timeout over WAITING, CONNECTING and AWAITING; its clock stands
- * still while the client is still sending its body.
+ * and request_timeout over WAITING, BACKING_OFF, CONNECTING and AWAITING, and
+ * attempt_timeout over CONNECTING and AWAITING; their clocks stand still while
+ * the client is still sending its body.
  *
  * Layer: proxy.  One worker.
  */

@@ -16,6 +16,7 @@
 #define EVENKEEL_PROXY_EXCHANGE_H
 
 #include "evenkeel/http/forwarded.h"
+#include "evenkeel/net/alarm.h"
 #include "evenkeel/policy/flow.h"
 #include "evenkeel/proxy/attempt.h"
 #include "evenkeel/proxy/pump.h"
@@ -59,6 +60,7 @@ struct exchange_attempt_note {
 	bool reused;
 	uint16_t status;
 	uint32_t wait_ms, connect_ms, head_ms;
+	uint64_t asked_until_ms; /* Retry-After; 0: none */
 };
 
 struct exchange {
@@ -72,8 +74,11 @@ struct exchange {
 	const struct snapshot_pool *pool; /* NULL: not routed */
 	struct upstream *upstream;
 	struct backend *picked; /* whom the attempt goes to */
+	bool picking_again;     /* among those that were tried already */
 	struct list waiting;    /* in a queue */
 	uint64_t queued_us;     /* since when; 0: in none */
+	struct alarm backoff;   /* the wait before a retry */
+	struct retry_facts facts;
 	struct exchange *next_free;
 
 	/* the request */
@@ -107,6 +112,8 @@ struct exchange {
 	    request_deadline_ms;  /* 0: no byte of a head */
 	uint64_t upload_since_ms; /* when the clock of request_timeout stopped
 				   */
+	uint64_t paused_ms;       /* ...of the present attempt's time */
+	uint64_t wait_since_us;   /* the last attempt ended, or none began */
 	uint64_t progress_ms;     /* the last byte of a body moved */
 	uint32_t body_timeout_ms, stream_timeout_ms, send_timeout_ms;
 

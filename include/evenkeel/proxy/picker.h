@@ -2,9 +2,11 @@
  * picker - which backend a request goes to.
  *
  * Looks at the pool's order of turns by its `balance`, takes the first backend
- * that is usable, and leases one of its idle connections or reserves a place
- * for a new one in the same step.  Backups are looked at only when nothing
- * else is usable.
+ * that is usable and that the request has not tried yet, and leases one of its
+ * idle connections or reserves a place for a new one in the same step.  Backups
+ * are looked at only when nothing else is usable; when the request has tried
+ * them all, any usable one will do whose last answer did not ask to be left
+ * alone (Retry-After).
  *
  * A backend with `max` has that many slots, one for each of its connections,
  * idle ones included.  Where another worker's idle connection holds the last
@@ -28,6 +30,10 @@ enum picker_result {
 
 /* For a request whose attempt is initialised and not begun. */
 enum picker_result picker_pick(struct exchange *x) WARN_UNUSED;
+
+/* Whether a backend that the request has not tried could take it now; the one
+ * that is picked counts as tried. */
+bool picker_has_other(const struct exchange *x);
 
 /* The same backend again, over a new connection: false when its last slot went
  * to somebody else. */

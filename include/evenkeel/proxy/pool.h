@@ -60,6 +60,11 @@ enum conn_io pool_connect(struct worker *w, struct backend *b,
 void pool_return(
     struct back *b, uint32_t share, uint64_t timeout_ms, uint32_t said_s);
 
+/* For how long an idle connection is safe from being closed by the backend
+ * just now: half the time that the backend keeps them, by its own word or by
+ * the last close that was seen, and POOL_FRESH_MS while neither is known. */
+uint64_t pool_sure_ms(const struct lane *lane);
+
 /* Closes it, whoever has it; freed at the end of the turn. */
 void pool_close(struct back *b);
 

@@ -9,6 +9,9 @@
  * backend, and a slot is freed before the count is read, both sequentially
  * consistent, so one of the two sees the other.
  *
+ * When a backend comes back, each worker is told that there are new rotations
+ * and looks at its own queues: who joins later sees the new ones himself.
+ *
  * Layer: proxy.  Queues: their worker.  queue_wake: any worker.
  */
 #ifndef EVENKEEL_PROXY_QUEUE_H
@@ -31,5 +34,8 @@ void queue_wake(struct worker *w, struct upstream *u);
 
 /* In the woken worker: starts as many of its waiting as find a backend. */
 void queue_run(struct worker *w, struct upstream *u);
+
+/* In a worker that is told of new rotations: the same for all pools. */
+void queue_run_all(struct worker *w);
 
 #endif

@@ -44,4 +44,7 @@ uint64_t request_hash(const struct exchange *x);
  * says so with an Idempotency-Key. */
 bool request_idempotent(const struct exchange *x);
 
+/* The same, or the pool has retry_non_idempotent. */
+bool request_repeatable(const struct exchange *x);
+
 #endif

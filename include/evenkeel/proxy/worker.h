@@ -30,10 +30,13 @@ struct worker_shared {
 	const struct snapshot *snapshot;
 	uint32_t workers;
 	uint32_t max_connections;
+	uint32_t max_pipes; /* of each worker */
 	bool access_json;
 	uint64_t seed; /* of identifiers; different at each start */
 	_Atomic uint32_t connections;
 	_Atomic uint32_t paused; /* workers that do not accept */
+	/* Counts the times that control has published rotations. */
+	_Atomic uint64_t generation;
 	struct worker **all; /* [workers]; complete before a thread starts */
 	/* A worker has no client left after worker_drain.  Its thread. */
 	void (*on_drained)(struct worker *w, void *arg);
@@ -54,9 +57,10 @@ enum worker_order {
 	WORKER_ORDERS,
 	/* from other workers */
 	WORKER_ACCEPT = WORKER_ORDERS, /* there is room */
-	WORKER_WAKE, /* body: the struct upstream to look at; also from control
-		      */
-	WORKER_EVICT /* body: the struct backend to close idle ones of */
+	WORKER_WAKE,  /* body: the struct upstream to look at */
+	WORKER_EVICT, /* body: the struct backend to close idle ones of */
+	/* from control, by worker_pass: rotations are new */
+	WORKER_PASS
 };
 
 struct worker {
@@ -76,6 +80,9 @@ struct worker {
 	struct mail room_mail;  /* from whoever made room */
 	_Atomic bool room_sent;
 	struct mail drained_mail; /* for whoever on_drained tells */
+	struct mail pass_mail;
+	_Atomic bool pass_sent;
+	_Atomic uint64_t passed; /* generation of which it uses no older one */
 	struct mail orders[WORKER_ORDERS];
 	bool given[WORKER_ORDERS]; /* the control thread's */
 	struct exchange *free_exchanges;
@@ -101,6 +108,14 @@ void worker_free(struct worker *w);
 /* The control thread: gives an order; giving it again does nothing.  Cannot
  * fail. */
 void worker_post(struct worker *w, enum worker_order order);
+
+/*
+ * The control thread, after it has published rotations and counted
+ * shared->generation up: has the worker look at its queues, where something
+ * may have become usable, and say in w->passed that it uses no older one.
+ * Cannot fail.
+ */
+void worker_pass(struct worker *w);
 
 /* One of its clients has ended (from client): it may be drained now. */
 void worker_client_ended(struct worker *w);

@@ -1,0 +1,274 @@
+#include "evenkeel/control/probe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "evenkeel/control/words.h"
+#include "evenkeel/http/proxyproto.h"
+
+/* Two values of a configuration's line, and what stands around them. */
+#define REQUEST_BYTES (2 * 4096 + 256 + PROXYPROTO_WRITE_BYTES)
+
+static void probe_on_ready(struct conn *c, void *arg);
+
+static const struct conn_ops probe_ops = {.on_ready = probe_on_ready};
+
+void
+probe_init(struct probe *p, struct loop *l, const struct cfg_pool *cfg,
+    const struct backend *b, const struct probe_ops *ops, void *arg)
+{
+	*p = (struct probe){.loop = l,
+	    .cfg = cfg,
+	    .host = b->host,
+	    .address = b->address,
+	    .ops = ops,
+	    .arg = arg};
+	p->conn.fd = -1;
+	if (cfg->health_port != 0) {
+		address_set_port(&p->address, cfg->health_port);
+		p->host = SPAN_NONE;
+	}
+	if (cfg->health_host[0] != '\0')
+		p->host = span_of(cfg->health_host);
+}
+
+/* ---- ends ---- */
+
+void
+probe_stop(struct probe *p)
+{
+	/* A check that was a connection alone leaves nothing to be waited for:
+	 * its port is free again at once. */
+	if (p->conn.bytes_out == 0)
+		conn_reset(&p->conn);
+	else
+		conn_close(&p->conn);
+	free(p->answer);
+	p->answer = NULL;
+	p->state = PROBE_IDLE;
+}
+
+static void
+finish(struct probe *p, enum probe_end end, const char *why)
+{
+	probe_stop(p);
+	p->ops->on_end(p, end, why, p->arg);
+}
+
+static void
+fail(struct probe *p, const char *why)
+{
+	finish(p, PROBE_FAILED, why);
+}
+
+/* A socket call of this side failed, or of the other. */
+static void
+fail_with(struct probe *p, int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		fail(p, "connection refused");
+		break;
+	case ECONNRESET:
+	case EPIPE:
+		fail(p, "connection reset");
+		break;
+	case ETIMEDOUT:
+		finish(p, PROBE_TIMEOUT, "connect timed out");
+		break;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		fail(p, "unreachable");
+		break;
+	case EAGAIN:
+		fail(p, "its queue of connections is full");
+		break;
+	case ENOENT:
+		fail(p, "no such socket file");
+		break;
+	case EACCES:
+	case EPERM:
+		fail(p, "permission denied");
+		break;
+	case EMFILE:
+	case ENFILE:
+		finish(p, PROBE_SKIPPED, "out of file descriptors");
+		break;
+	case EADDRNOTAVAIL:
+		finish(p, PROBE_SKIPPED, "out of local ports");
+		break;
+	case ENOMEM:
+	case ENOBUFS:
+		finish(p, PROBE_SKIPPED, "out of memory");
+		break;
+	default:
+		fail(p, "connect failed");
+		break;
+	}
+}
+
+void
+probe_time_out(struct probe *p)
+{
+	char why[ANSWER_WHY_BYTES], time[WORDS_SECONDS_BYTES];
+	const char *what = "no whole answer";
+
+	CHECK(p->state != PROBE_IDLE);
+	if (p->state == PROBE_CONNECTING)
+		what = "no connection";
+	else if (p->conn.bytes_in == 0)
+		what = "no answer";
+	snprintf(why, sizeof(why), "timed out after %s (%s)",
+	    words_seconds(time, p->cfg->health_timeout_ms), what);
+	finish(p, PROBE_TIMEOUT, why);
+}
+
+/* ---- the connection ---- */
+
+/* With the answer's own words, which end with it. */
+static void
+fail_answer(struct probe *p)
+{
+	char why[ANSWER_WHY_BYTES];
+
+	memcpy(why, p->answer->why, sizeof(why));
+	fail(p, why);
+}
+
+static void
+read_answer(struct probe *p)
+{
+	struct conn *c = &p->conn;
+
+	/* Ends: each round reads a byte or is the last, and what is taken of
+	 * an answer is bounded. */
+	for (;;) {
+		switch (conn_fill(c)) {
+		case CONN_OK:
+			break;
+		case CONN_AGAIN:
+			return;
+		case CONN_EOF:
+			answer_ended(p->answer, c->bytes_in > 0);
+			fail_answer(p);
+			return;
+		case CONN_ERROR:
+			fail_with(p, c->error);
+			return;
+		}
+		switch (answer_take(p->answer, c->in)) {
+		case ANSWER_MORE:
+			break;
+		case ANSWER_GOOD:
+			finish(p, PROBE_OK, "");
+			return;
+		case ANSWER_BAD:
+			fail_answer(p);
+			return;
+		}
+	}
+}
+
+static void
+put_proxy_header(struct textbuf *out, const struct cfg_pool *cfg)
+{
+	/* The check comes from nobody else but this side itself. */
+	const struct proxyproto own = {.family = PROXYPROTO_UNKNOWN};
+
+	if (cfg->proxy_protocol == CFG_PROXY_PROTOCOL_V1)
+		proxyproto_put_v1(out, &own);
+	else if (cfg->proxy_protocol == CFG_PROXY_PROTOCOL_V2)
+		proxyproto_put_v2(out, &own);
+}
+
+static void
+put_request(struct textbuf *out, const struct probe *p)
+{
+	static const char *const methods[] = {"GET", "HEAD", "OPTIONS"};
+
+	textbuf_str(out, methods[p->cfg->health_method]);
+	textbuf_byte(out, ' ');
+	textbuf_str(out, p->cfg->health_path);
+	textbuf_lit(out, " HTTP/1.1\r\nHost: ");
+	if (p->host.len > 0)
+		textbuf_put(out, p->host);
+	else
+		address_put(out, &p->address);
+	textbuf_lit(out,
+	    "\r\nUser-Agent: evenkeel-health/" EVENKEEL_VERSION
+	    "\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+}
+
+static void
+connected(struct probe *p)
+{
+	char bytes[REQUEST_BYTES];
+	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
+	bool http = p->cfg->health == CFG_HEALTH_HTTP;
+
+	put_proxy_header(&out, p->cfg);
+	if (http)
+		put_request(&out, p);
+	CHECK(!out.full);
+	if (http) {
+		p->answer = malloc(answer_bytes(p->cfg));
+		if (p->answer == NULL) {
+			fail_with(p, ENOMEM);
+			return;
+		}
+		answer_init(p->answer, p->cfg, p->loop->bufs.size);
+	}
+	if (conn_write(&p->conn, textbuf_span(&out)) != CONN_OK) {
+		fail_with(p, p->conn.error);
+		return;
+	}
+	if (!http) {
+		finish(p, PROBE_OK, "");
+		return;
+	}
+	p->state = PROBE_ANSWER;
+	read_answer(p);
+}
+
+static void
+probe_on_ready(struct conn *c, void *arg)
+{
+	struct probe *p = arg;
+
+	if (p->state == PROBE_CONNECTING) {
+		switch (conn_connected(c)) {
+		case CONN_OK:
+			connected(p);
+			break;
+		case CONN_ERROR:
+			fail_with(p, c->error);
+			break;
+		default:
+			break;
+		}
+		return;
+	}
+	if (conn_flush(c) == CONN_ERROR)
+		fail_with(p, c->error);
+	else
+		read_answer(p);
+}
+
+void
+probe_start(struct probe *p)
+{
+	CHECK(p->state == PROBE_IDLE);
+	p->state = PROBE_CONNECTING;
+	switch (conn_connect(&p->conn, p->loop, &p->address.u.any,
+	    p->address.len, &probe_ops, p)) {
+	case CONN_OK:
+		connected(p);
+		break;
+	case CONN_ERROR:
+		fail_with(p, p->conn.error);
+		break;
+	default:
+		break;
+	}
+}

@@ -1,0 +1,208 @@
+/* layer: control */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "evenkeel/control/budgets.h"
+
+#define WORKERS 2
+#define TAKERS  3
+
+static struct cfg_pool cfg;
+static struct snapshot_pool pools[3];
+static struct snapshot snapshot;
+static struct budgets *budgets;
+static uint64_t now_ms;
+
+static int
+open_pools(void **state)
+{
+	(void)state;
+	now_ms = 50000;
+	/* As config gives them; the others have no limit, and none at all. */
+	cfg = (struct cfg_pool){.retry_attempts = 2,
+	    .retry_budget_pct = 20,
+	    .retry_budget_min = 10};
+	for (int i = 0; i < 3; i++)
+		pools[i] = (struct snapshot_pool){
+		    .cfg = &cfg, .upstream = upstream_create("web", WORKERS)};
+	pools[1].budget_limited = true;
+	snapshot = (struct snapshot){.pools = pools, .n_pools = 3};
+	budgets = budgets_create(&snapshot, now_ms);
+	return budgets != NULL ? 0 : -1;
+}
+
+static int
+close_pools(void **state)
+{
+	(void)state;
+	budgets_free(budgets);
+	for (int i = 0; i < 3; i++)
+		upstream_free(pools[i].upstream);
+	return 0;
+}
+
+static struct upstream *
+limited(void)
+{
+	return pools[1].upstream;
+}
+
+static void
+requests(uint64_t n)
+{
+	counter_add(&limited()->lanes[n % WORKERS].requests, n);
+}
+
+/* As a worker does it. */
+static bool
+take(_Atomic uint32_t *from)
+{
+	uint32_t n = atomic_load(from);
+
+	do {
+		if (n == 0)
+			return false;
+	} while (!atomic_compare_exchange_weak(from, &n, n - 1));
+	return true;
+}
+
+static unsigned
+take_all(_Atomic uint32_t *from)
+{
+	unsigned n = 0;
+
+	while (take(from))
+		n++;
+	return n;
+}
+
+static uint64_t
+step(uint64_t ms)
+{
+	now_ms += ms;
+	return budgets_step(budgets, now_ms) - now_ms;
+}
+
+static void
+floor_from_the_start(void **state)
+{
+	(void)state;
+	assert_int_equal(atomic_load(&limited()->floor_left), 10);
+	assert_int_equal(atomic_load(&limited()->share_left), 0);
+	assert_int_equal(atomic_load(&pools[0].upstream->floor_left), 0);
+	assert_int_equal(take_all(&limited()->floor_left), 10);
+	step(100);
+	assert_int_equal(atomic_load(&limited()->floor_left), 0);
+	step(1200);
+	assert_int_equal(atomic_load(&limited()->floor_left), 10);
+}
+
+static void
+share_of_requests(void **state)
+{
+	(void)state;
+	requests(1000);
+	step(100);
+	assert_int_equal(atomic_load(&limited()->share_left), 200);
+	for (int i = 0; i < 50; i++)
+		assert_true(take(&limited()->share_left));
+	step(100);
+	assert_int_equal(atomic_load(&limited()->share_left), 150);
+	requests(100);
+	step(100);
+	assert_int_equal(atomic_load(&limited()->share_left), 170);
+	/* Ten seconds later all of that is forgotten. */
+	step(11000);
+	assert_int_equal(atomic_load(&limited()->share_left), 0);
+}
+
+static void
+quiet_steps_are_rare(void **state)
+{
+	(void)state;
+	assert_int_equal(step(100), BUDGETS_STEP_MS);
+	assert_int_equal(step(BUDGETS_QUIET_MS), BUDGETS_QUIET_STEP_MS);
+	assert_int_equal(step(1000), BUDGETS_QUIET_STEP_MS);
+	/* The first burst has the floor without a step. */
+	assert_int_equal(take_all(&limited()->floor_left), 10);
+	requests(100);
+	assert_int_equal(step(900), BUDGETS_STEP_MS);
+	assert_int_equal(atomic_load(&limited()->floor_left), 0);
+	assert_int_equal(atomic_load(&limited()->share_left), 20);
+}
+
+static void
+nothing_limited(void **state)
+{
+	struct snapshot none = {.pools = pools, .n_pools = 1};
+	struct budgets *b = budgets_create(&none, 1);
+
+	(void)state;
+	assert_true(budgets_step(b, 2) == UINT64_MAX);
+	budgets_free(b);
+}
+
+static _Atomic bool over;
+
+static void *
+take_many(void *arg)
+{
+	uint64_t *taken = arg;
+
+	while (!atomic_load(&over))
+		*taken += take(&limited()->share_left);
+	return NULL;
+}
+
+/* Whatever is taken while allowances are set: never more than 20 %, and no
+ * retry is lost on the way. */
+static void
+exact_while_others_take(void **state)
+{
+	pthread_t threads[TAKERS];
+	uint64_t taken[TAKERS] = {0}, all = 0, asked = 0;
+
+	(void)state;
+	atomic_store(&over, false);
+	for (size_t i = 0; i < TAKERS; i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, take_many, &taken[i]), 0);
+	for (unsigned i = 0; i < 20000; i++) {
+		requests(i % 50);
+		asked += i % 50;
+		/* All within one window. */
+		step(i % 300 == 0);
+	}
+	atomic_store(&over, true);
+	for (size_t i = 0; i < TAKERS; i++) {
+		pthread_join(threads[i], NULL);
+		all += taken[i];
+	}
+	step(0);
+	assert_int_equal(
+	    all + atomic_load(&limited()->share_left), asked * 20 / 100);
+}
+
+#define POOLED(test) \
+	cmocka_unit_test_setup_teardown(test, open_pools, close_pools)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    POOLED(floor_from_the_start),
+	    POOLED(share_of_requests),
+	    POOLED(quiet_steps_are_rare),
+	    POOLED(nothing_limited),
+	    POOLED(exact_while_others_take),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
