@@ -9,7 +9,8 @@
  * usage: load PORT PATH [-c CONNECTIONS] [-r RATE] [-w WARMUP_MS] [-d MS] [-H]
  *
  * Without -r: closed loop.  -H: one request on each connection, then "idle" is
- * printed and the connections are held until the standard input ends.
+ * printed and the connections are held until the standard input ends; for each
+ * line that comes before, once more.
  * Otherwise "warm" is printed when the warm-up is over, then one line of JSON.
  */
 #include <errno.h>
@@ -240,12 +241,13 @@ report(void)
 	latency_sort();
 	printf("{\"done\": %llu, \"errors\": %llu, \"unsent\": %llu, "
 	       "\"bytes\": %llu, \"seconds\": %.6f, \"p50_us\": %.1f, "
-	       "\"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f}\n",
+	       "\"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
+	       "\"max_us\": %.1f}\n",
 	    (unsigned long long)done, (unsigned long long)errors,
 	    (unsigned long long)unsent, (unsigned long long)bytes,
 	    (double)opt.run_ns / 1e9, latency_percentile_us(0.5),
 	    latency_percentile_us(0.9), latency_percentile_us(0.99),
-	    latency_percentile_us(0.999));
+	    latency_percentile_us(0.999), latency_percentile_us(1));
 }
 
 static void
@@ -258,23 +260,37 @@ wait_progress(void)
 		fail("no answer on a connection to be held");
 }
 
-/* One request on each, in groups, then nothing until the input ends. */
+/* One request on each, in groups; opens them in the first round. */
 static void
-hold(void)
+ask_all(bool first)
 {
-	char byte;
-	warm = true;
+	done = 0;
 	for (unsigned i = 0; i < opt.connections; i++) {
-		open_conn(&conns[i]);
+		if (first)
+			open_conn(&conns[i]);
 		ask(&conns[i], now());
 		while (i + 1 - done > 31 ||
 		    (i + 1 == opt.connections && done <= i))
 			wait_progress();
 	}
+	if (errors > 0)
+		fail("an error on a connection to be held");
+	idle_first = idle_n = 0;
 	puts("idle");
 	fflush(stdout);
-	while (read(STDIN_FILENO, &byte, 1) > 0)
-		continue;
+}
+
+/* Connections that do nothing but what a line of the input asks for. */
+static void
+hold(void)
+{
+	char byte;
+	warm = true;
+	ask_all(true);
+	while (read(STDIN_FILENO, &byte, 1) > 0) {
+		if (byte == '\n')
+			ask_all(false);
+	}
 }
 
 static bool

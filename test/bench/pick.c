@@ -23,13 +23,17 @@ make_rotation(size_t n)
 {
 	struct address address;
 	struct backend **all = calloc(n, sizeof(struct backend *));
+	uint32_t *weights = calloc(n, sizeof(*weights));
 	memset(&address, 0, sizeof(address));
-	for (size_t i = 0; i < n && all != NULL; i++) {
+	for (size_t i = 0; i < n && all != NULL && weights != NULL; i++) {
+		weights[i] = 1;
 		all[i] = backend_create("b", &address, 1, 1);
 		if (all[i] == NULL)
 			return NULL;
 	}
-	return all == NULL ? NULL : rotation_create(all, n, false);
+	return all == NULL || weights == NULL
+	    ? NULL
+	    : rotation_create(all, weights, n, false);
 }
 
 int

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from harness import Backend, Client, Evenkeel, build_of, ini
+from lab import Lab
 
 
 def pytest_configure(config):
@@ -70,6 +71,16 @@ def lb(evenkeel):
     def make(backends, top="", binary=None, **options):
         records = "access_log = access.log\naccess_log_format = json\n"
         return evenkeel(ini(backends, top=records + top, **options), binary=binary)
+    return make
+
+
+@pytest.fixture
+def lab(cleanup):
+    """lab("A", "B") -> a Lab of backends that fail as told."""
+    def make(*names):
+        made = Lab(names)
+        cleanup["backend"].append(made.stop)
+        return made
     return make
 
 

@@ -46,6 +46,20 @@ def test_check_good(tmp_path, verb):
     assert "p" in r.stdout  # the worst case of each pool
 
 
+def test_check_warns_and_computes(tmp_path):
+    """Two backends and the defaults: nothing to warn of. What defeats itself is said."""
+    text = "[listener a]\nbind = 127.0.0.1:0\n[pool p]\nbackend = 127.0.0.1:8, 127.0.0.1:9\n"
+    r = run(tmp_path, "check", text=text)
+    assert r.returncode == 0 and r.stderr == ""
+    for part in ("60 s", "2 retries", "1.2 times the requests", "3 times the connects",
+                 "7.6 s", "5.4 s", "5 failed attempts"):
+        assert part in r.stdout
+    r = run(tmp_path, "check", text=text + "health = off\nrequest_timeout = 3s\n")
+    assert r.returncode == 0
+    assert "lb.ini:5: warning: [pool p] health: off" in r.stderr
+    assert "lb.ini:6: warning: [pool p] request_timeout: 3s" in r.stderr
+
+
 ERRORS = [  # text, line, parts of the message
     ("[pool p]\nbackend = 127.0.0.1:9\nconect_timeout = 1s\n", 5,
      ["[pool p]", "conect_timeout", "did you mean connect_timeout?"]),

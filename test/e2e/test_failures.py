@@ -14,7 +14,7 @@ def dead(free_port):
 
 
 def test_refused_connection_is_502(lb, client, dead):
-    proxy = lb([dead + " name=gone"])
+    proxy = lb([dead + " name=gone"], pool="retry_attempts = 0\n")
     c = client(proxy)
     r = c.ask()
     assert r.status == 502 and r.has("x-request-id")
@@ -46,7 +46,7 @@ def test_end_without_answer_is_502(lb, backend, client, how):
     def script(conn):
         conn.request()
         getattr(conn, how)()
-    proxy = lb([backend(script)])
+    proxy = lb([backend(script)], pool="retry_attempts = 0\n")
     assert client(proxy).ask().status == 502
     record = proxy.access(1)[0]
     assert [a["outcome"] for a in record["attempts"]] == ["reset"]
@@ -136,8 +136,8 @@ def test_half_close_in_a_body_never_looks_complete(lb, backend, client):
 
 
 def test_one_dead_backend_of_two(lb, backend, client, dead):
-    """One attempt a request: the dead one's share gets 502, nobody else."""
-    proxy = lb([backend(), dead])
+    """Without retries and ejection: the dead one's share gets 502, nobody else."""
+    proxy = lb([backend(), dead], pool="retry_attempts = 0\neject_failures = 0\n")
     c = client(proxy)
     statuses = [c.ask().status for _ in range(20)]
     assert sorted(statuses) == [200] * 10 + [502] * 10

@@ -51,12 +51,8 @@ def key(section, line):
      "listen backend"),
     (b"route r", "backend bind prefix"),
     (b"pool p", "tls_verify tls_ca tls_server_name "
-     "tls_certificate tls_key resolve slow_start retry_attempts "
-     "retry_on retry_base retry_cap retry_jitter retry_first_wait retry_budget retry_budget_min "
-     "retry_non_idempotent retry_body_limit attempt_timeout health health_path health_method "
-     "health_host health_status health_body health_port health_interval health_interval_down "
-     "health_timeout health_rise health_fall health_initial eject_failures eject_base eject_cap "
-     "eject_max bind weight name max"),
+     "tls_certificate tls_key resolve retry retry_max health_check eject slow_start_time "
+     "bind weight name max"),
 ])
 def test_keys_that_do_not_exist_are_unknown(tmp_path, section, names):
     """What a later version knows is refused by this one, not ignored."""
@@ -110,7 +106,9 @@ NO_DURATIONS = [
     (b"listener", b"header_timeout"), (b"listener", b"body_timeout"),
     (b"listener", b"idle_timeout"), (b"listener", b"send_timeout"),
     (b"pool", b"connect_timeout"), (b"pool", b"response_timeout"), (b"pool", b"stream_timeout"),
-    (b"pool", b"request_timeout"), (b"pool", b"keepalive_timeout")])
+    (b"pool", b"request_timeout"), (b"pool", b"keepalive_timeout"),
+    (b"pool", b"health_interval"), (b"pool", b"health_interval_down"),
+    (b"pool", b"health_timeout")])
 def test_durations(tmp_path, kind, name):
     check_many(tmp_path, kind, [name + b" = " + v for v in DURATIONS],
                [name + b" = " + v for v in NO_DURATIONS])
@@ -141,6 +139,41 @@ def test_sizes_and_numbers(tmp_path):
             b"workers = 0", b"workers = 257", b"workers = Auto", b"shutdown_timeout = 61m",
             b"max_connections = 0", b"access_log_format = Combined", b"log_level = warning")] +
         [key(b"listener a", b"pool = nobody"), key(b"listener a", b"pool = p, p")])
+
+
+def test_retry_and_health(tmp_path):
+    good = [
+        b"retry_on = connect", b"retry_on = 400,599 , reset,\ttimeout",
+        b"retry_on = " + b",".join(b"%d" % n for n in range(400, 600)),
+        b"retry_attempts = 0", b"retry_attempts = 10", b"retry_base = 1s", b"retry_cap = 25ms",
+        b"retry_jitter = none", b"retry_first_wait = off", b"retry_budget = 0%",
+        b"retry_budget = 100%", b"retry_budget_min = 0", b"retry_body_limit = 0",
+        b"retry_body_limit = 64M", b"attempt_timeout = 0", b"slow_start = 24h",
+        b"health_path = /" + b"x" * 1023, b"health_path = /?a=b,c;d", b"health_host = [::1]:80",
+        b"health_status = 100-599", b"health_status = 200,201, 202-204",
+        b"health_status = " + b",".join(b"%d" % n for n in range(100, 600)),
+        b"health_body = " + b"x" * 4000, b"health_body = a, \"b\" = [c] \xc3\xa4",
+        b"health_port = 1", b"health_port = 65535", b"eject_cap = 10s", b"eject_base = 120s",
+        b"eject_max = 0%"]
+    bad = [
+        b"retry_on = ", b"retry_on = ,", b"retry_on = connect,", b"retry_on = conect",
+        b"retry_on = connect reset", b"retry_on = connect,connect", b"retry_on = 502,0502",
+        b"retry_on = 399", b"retry_on = 600", b"retry_on = 5xx", b"retry_on = all",
+        b"retry_on = 18446744073709552118", b"retry_on = Connect", b"retry_attempts = 11",
+        b"retry_attempts = -1", b"retry_base = 1001ms", b"retry_base = 0", b"retry_cap = 24ms",
+        b"retry_jitter = FULL", b"retry_first_wait = 1", b"retry_budget = 20",
+        b"retry_budget = 101%", b"retry_budget = 0.2", b"retry_budget = 18446744073709551616%",
+        b"retry_budget = %", b"retry_budget_min = 10%", b"retry_body_limit = 65M",
+        b"attempt_timeout = 25h", b"slow_start = 1", b"health = yes", b"health_path = x",
+        b"health_path = /a b", b"health_path = /a#b", b"health_path = /\xc3\xa4",
+        b"health_path = /" + b"x" * 1024, b"health_method = POST", b"health_host = a/b",
+        b"health_host = " + b"h" * 256, b"health_status = 200-", b"health_status = 399-200",
+        b"health_status = 2xx", b"health_status = 99", b"health_status = 200,200",
+        b"health_status = 200-300,250-260", b"health_status = 250,200-300", b"health_body = ",
+        b"health_body = " + b"x" * 4001, b"health_port = 0", b"health_port = 65536",
+        b"health_rise = 0", b"health_fall = 1001", b"health_initial = ejected",
+        b"eject_failures = -1", b"eject_base = 121s", b"eject_cap = 9999ms", b"eject_max = 50"]
+    check_many(tmp_path, b"pool", good, bad)
 
 
 def test_binds(tmp_path):

@@ -114,7 +114,7 @@ def test_backend_ends_at_each_byte_of_a_reused_connection(lb, backend, client):
         cut = int(conn.request().target[1:])
         conn.send(data[:cut])
     b = backend(script)
-    proxy = lb([b])
+    proxy = lb([b], pool="retry_attempts = 0\n")
     for cut in range(1, head):
         c = client(proxy)
         assert c.ask(target="/warm").body == b"warm"

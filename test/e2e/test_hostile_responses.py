@@ -114,7 +114,7 @@ def test_floods_of_1xx_are_cut(lb, backend, client):
             b"HTTP/1.1 103 X\r\nL: " + b"l" * 30000 + b"\r\n\r\n"
         while True:
             conn.send(flood)
-    proxy = lb([backend(script)])
+    proxy = lb([backend(script)], pool="retry_attempts = 0\n")
     for target in ("/small", "/large"):
         c = client(proxy).request(target=target)
         try:

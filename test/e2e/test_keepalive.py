@@ -181,7 +181,7 @@ def test_second_stale_connection_counts_as_reset(lb, backend, client):
             conn.answer(b"x")
             conn.request()
     b = backend(script)
-    proxy = lb([b])
+    proxy = lb([b], pool="retry_attempts = 0\n")
     warm = [client(proxy).request(target="/warm") for _ in range(2)]
     b.wait_requests(2)
     gate.open()

@@ -114,7 +114,7 @@ def test_full_queue_of_a_unix_backend_is_named(lb, client, tmp_path):
                 waiting[-1].connect(path)
         except BlockingIOError:
             pass
-        proxy = lb([f"unix:{path}"])
+        proxy = lb([f"unix:{path}"], pool="retry_attempts = 0\n")
         assert client(proxy).ask().status == 502
         for w in waiting:
             w.close()

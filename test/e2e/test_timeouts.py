@@ -35,7 +35,7 @@ def took(start):
 
 
 def test_connect_timeout(lb, client, full_backlog):
-    proxy = lb([full_backlog], pool="connect_timeout = 300ms\n")
+    proxy = lb([full_backlog], pool="connect_timeout = 300ms\nretry_attempts = 0\n")
     start = time.monotonic()
     r = client(proxy).ask()
     assert r.status == 504 and 0.25 < took(start) < 3
@@ -47,7 +47,7 @@ def test_connect_timeout(lb, client, full_backlog):
 
 def test_response_timeout(lb, backend, client):
     b = backend(stall)
-    proxy = lb([b], pool="response_timeout = 300ms\n")
+    proxy = lb([b], pool="response_timeout = 300ms\nretry_attempts = 0\n")
     start = time.monotonic()
     r = client(proxy).ask()
     assert r.status == 504 and 0.25 < took(start) < 3

@@ -22,7 +22,7 @@ def compile_tools():
     """The C helpers, built when they are older than their source."""
     OUT.mkdir(parents=True, exist_ok=True)
     here = ROOT / "test" / "gauge"
-    for source, target, flags in (("backend.c", "backend", []),
+    for source, target, flags in (("backend.c", "backend", []), ("checks.c", "checks", []),
                                   ("mallocs.c", "mallocs.so", ["-shared", "-fPIC"])):
         subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE", *flags,
                         "-o", OUT / target, here / source], check=True)

@@ -35,9 +35,10 @@ def plant(root, files):
 
 
 def symbols(archive):
-    """(object, type letter, section, name) of each symbol."""
-    text = subprocess.run(["nm", "-A", "--format=sysv", archive], check=True,
-                          capture_output=True, text=True).stdout
+    """(object, type letter, section, name) of each symbol of the machine code: a
+    named target keeps nm from the compiler's plugin, which knows global ones only."""
+    text = subprocess.run(["nm", "--target=default", "-A", "--format=sysv", archive],
+                          check=True, capture_output=True, text=True).stdout
     for line in text.splitlines():
         columns = [c.strip() for c in line.split("|")]
         if len(columns) != 7 or columns[2] == "Class":

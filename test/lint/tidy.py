@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
-BUILD = "build/release"
+BUILD = "build/tidy"  # configured for clang, never built
 PLANTED = {
     "bug": {"src/net/x.c": "int f(int n)\n{\n\tint x;\n\tif (n)\n\t\tx = 1;\n\treturn x;\n}\n"},
 }
@@ -27,12 +27,12 @@ def plant(root, files):
 
 
 def commands(root):
-    """Compile commands of src/, made from the build when it left none."""
-    path = pathlib.Path(root) / BUILD / "compile_commands.json"
-    if not path.exists():
-        subprocess.run(["cmake", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", BUILD], cwd=root,
-                       check=True, capture_output=True)
-    return json.loads(path.read_text())
+    """Compile commands of src/, as clang gets them."""
+    if (pathlib.Path(root) / "CMakeLists.txt").exists():
+        subprocess.run(["cmake", "-S", ".", "-B", BUILD, "-DCMAKE_C_COMPILER=clang",
+                        "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DEVENKEEL_TESTS=OFF"],
+                       cwd=root, check=True, capture_output=True)
+    return json.loads((pathlib.Path(root) / BUILD / "compile_commands.json").read_text())
 
 
 def tidy(root, name):

@@ -1,4 +1,5 @@
 """The evenkeel process under test: its file, its ports, its end."""
+import datetime
 import json
 import os
 import pathlib
@@ -29,8 +30,11 @@ def build_of(kind=None):
 def ini(backends, pool="", listener="", top="", rest="", admin=False, workers=1):
     """
     The usual file: one listener on a free port, one pool.  backends:
-    Backend objects, or texts such as "127.0.0.1:80 weight=2".
+    Backend objects, or texts such as "127.0.0.1:80 weight=2".  Checks are off
+    unless `pool` speaks of them: they would be connections that tests count.
     """
+    if not re.search(r"^health\b", pool, re.M):
+        pool += "\nhealth = off\n"
     lines = [b if isinstance(b, str) else backend_text(b) for b in backends]
     parts = [f"[global]\nworkers = {workers}\nshutdown_timeout = 5s\n{top}"]
     if admin:
@@ -47,8 +51,8 @@ def backend_text(backend):
     return f"{backend.address} name={backend.name}"
 
 
-def environment():
-    env = dict(os.environ)
+def environment(more=None):
+    env = {**os.environ, **(more or {})}
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.setdefault("TSAN_OPTIONS", "exitcode=66:second_deadlock_stack=1")
@@ -58,13 +62,14 @@ def environment():
 class Evenkeel:
     """A running `evenkeel run`; text: its whole configuration."""
 
-    def __init__(self, folder, text, args=("run",), binary=None, prefix=()):
+    def __init__(self, folder, text, args=("run",), binary=None, prefix=(), env=None):
         self.folder = pathlib.Path(folder)
         self.binary = pathlib.Path(binary or build_of())
         self.control = self.folder / "ctl"
         self.access_path = self.folder / "access.log"
         self.file = self.folder / "lb.ini"
         self.stderr_path = self.folder / "stderr"
+        self.env = environment(env)
         self.expected_exit = 0  # None: whatever
         self.file.write_text(self._complete(text))
         self.process = self._spawn([*prefix, self.binary, "-c", self.file, *args])
@@ -90,7 +95,7 @@ class Evenkeel:
         with open(self.stderr_path, "wb") as stderr, \
                 open(self.folder / "stdout", "wb") as stdout:
             return subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
-                                    stdout=stdout, stderr=stderr, env=environment(),
+                                    stdout=stdout, stderr=stderr, env=self.env,
                                     cwd=self.folder)
 
     @property
@@ -126,10 +131,20 @@ class Evenkeel:
         return until(lambda: len(records()) >= count and records(),
                      lambda: f"{count} access records, there are {records()}")
 
+    def said_at(self, text):
+        """When the log said it first, as a Unix time; waits for it."""
+        line = until(lambda: next((ln for ln in self.stderr().splitlines() if text in ln), None),
+                     lambda: f"{text!r} in the log:\n{self.stderr()}")
+        return datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00")).timestamp()
+
     def waiting(self):
         """Requests that wait for a backend, over all pools."""
         status = json.loads(self.verb("status", "--json").stdout)
         return sum(pool["waiting"] for pool in status["pools"])
+
+    def open_files(self):
+        """How many descriptors the process has."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def rss_bytes(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
