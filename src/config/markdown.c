@@ -1,6 +1,5 @@
 /* docs/config.md, from the table. */
 #include "evenkeel/config/markdown.h"
-#include "evenkeel/config/option.h"
 
 static const char intro[] =
     "# The configuration file\n"
@@ -59,8 +58,8 @@ static const char intro[] =
     "those with port 0. A\n"
     "  pool has each backend address and each backend name once.\n"
     "\n"
-    "A file needs at least one listener and one pool. A name that is not in "
-    "the tables below is\n"
+    "A file needs at least one listener and one pool. A name that is not "
+    "listed below is\n"
     "an error. All errors are reported at once, each with its line, what "
     "was found and what is\n"
     "allowed:\n"
@@ -86,9 +85,9 @@ static const char intro[] =
     "fail, and how soon a\n"
     "backend that died is out and one that works again is back.\n"
     "\n"
-    "In the tables, a *restart* behind a default means that a reload does "
-    "not change the value\n"
-    "of a running process.\n";
+    "Behind a default, *restart* means that a reload does not change the "
+    "value of a running\n"
+    "process.\n";
 
 static const char *const about[OPTION_SECTIONS] = {
     "## [global]\n\nThe process as a whole. The section may be left out.\n",
@@ -146,6 +145,18 @@ put_row(struct textbuf *out, const struct option *o)
 	textbuf_lit(out, " | ");
 	textbuf_str(out, o->help);
 	textbuf_lit(out, " |\n");
+}
+
+struct span
+markdown_intro(void)
+{
+	return span_of(intro);
+}
+
+struct span
+markdown_about(enum option_section s)
+{
+	return span_of(about[s]);
 }
 
 void

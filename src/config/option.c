@@ -23,6 +23,7 @@
 #define IDLE_CONNS_MAX 65535
 #define PATH_MAX_BYTES 1024
 #define UNIX_MAX_BYTES 107
+#define USER_MAX_BYTES 32
 #define NAME_MAX_BYTES 255
 /* Kept in memory for each request that is under way. */
 #define REPLAY_MAX_BYTES (64 * KIB * KIB)
@@ -50,6 +51,16 @@ const struct option option_table[] = {
 	.max = CFG_WORKERS_MAX, .auto_word = "auto", .preset = "auto",
 	.help = "Worker threads; auto is one for each CPU that the process "
 		"may use, capped by the CPU quota of its cgroup."},
+    {GLOBAL(user), .name = "user", .type = OPTION_TEXT, .max = USER_MAX_BYTES,
+	.without = "stay who started it",
+	.allowed = "the name or number of a user",
+	.help = "Who to become before anything is opened or bound, when "
+		"started by root. Binding ports below 1024 stays possible "
+		"(CAP_NET_BIND_SERVICE); everything else is given up."},
+    {GLOBAL(group), .name = "group", .type = OPTION_TEXT, .max = USER_MAX_BYTES,
+	.without = "the groups of the user",
+	.allowed = "the name or number of a group",
+	.help = "The group to become with `user`, or alone."},
     {GLOBAL(log), .name = "log", .type = OPTION_TEXT, .max = PATH_MAX_BYTES,
 	.words = "stderr|syslog", .preset = "stderr", .reloadable = true,
 	.allowed = "stderr, syslog or the path of a file",
@@ -77,6 +88,10 @@ const struct option option_table[] = {
 	.allowed = "the path of a unix socket, at most 107 bytes",
 	.help = "The socket by which verbs such as `status` reach the running "
 		"process; it is made with mode 0600."},
+    {GLOBAL(pid_file), .name = "pid_file", .type = OPTION_TEXT,
+	.max = PATH_MAX_BYTES, .without = "none",
+	.allowed = "the path of a file",
+	.help = "A file that holds the number of the process while it runs."},
     {GLOBAL(max_connections), .name = "max_connections", .type = OPTION_COUNT,
 	.min = 1, .max = CONNS_MAX, .auto_word = "auto", .preset = "auto",
 	.reloadable = true,

@@ -26,9 +26,17 @@ worst_waits_ms(const struct cfg_pool *p)
 }
 
 uint64_t
+worst_queue_ms(const struct cfg_pool *p)
+{
+	uint32_t stale = p->keepalive > 0 ? 1 : 0;
+
+	return (uint64_t)p->queue_timeout_ms * (p->retry_attempts + 1 + stale);
+}
+
+uint64_t
 worst_request_ms(const struct cfg_pool *p)
 {
-	return p->queue_timeout_ms +
+	return worst_queue_ms(p) +
 	    (p->retry_attempts + 1) * worst_attempt_ms(p) + worst_waits_ms(p) +
 	    (p->keepalive > 0 ? WORST_STALE_MS : 0);
 }

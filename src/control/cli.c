@@ -7,8 +7,13 @@
 
 #include "evenkeel/base/num.h"
 #include "evenkeel/config/option.h"
+#include "evenkeel/config/value.h"
+#include "evenkeel/control/drain.h"
+#include "evenkeel/control/rehearse.h"
 #include "evenkeel/control/report.h"
 #include "evenkeel/control/server.h"
+#include "evenkeel/control/sim_json.h"
+#include "evenkeel/control/simulate.h"
 #include "evenkeel/control/verbs.h"
 #include "evenkeel/net/inifile.h"
 #include "evenkeel/config/print.h"
@@ -22,6 +27,8 @@
 #define CONTROL_BYTES 107U
 #define PATH_BYTES    256
 #define INLINE_BYTES  65536
+/* Of --wait. */
+#define WAIT_MAX_MS (7U * 24 * 3600 * 1000)
 
 static const char usage_text[] =
     "usage: evenkeel [-c FILE] [VERB] [OPTIONS]\n"
@@ -34,8 +41,17 @@ static const char usage_text[] =
     "                        what it comes to\n"
     "  status [--json]       pools, backends and connections of the running\n"
     "                        process\n"
+    "  drain POOL/BACKEND [--wait D]\n"
+    "                        no new requests for that backend, named as in\n"
+    "                        status; returns when none is in flight, or after\n"
+    "                        D (5s, 2m); it drains until undrain, though\n"
+    "  undrain POOL/BACKEND  it gets requests again, at once\n"
     "  config [--defaults]   print the configuration as INI, with --defaults\n"
     "                        also the keys that have their default\n"
+    "  simulate SCRIPT [--json] [--seed N]\n"
+    "                        what an outage would do to the requests of a\n"
+    "                        pool: SCRIPT is a file, - or text such as\n"
+    "                        'backend 1 down 30 s; backend 2 5 % 503'\n"
     "\n"
     "  -c FILE               the configuration; else ./lb.ini, else\n"
     "                        /etc/evenkeel/lb.ini\n"
@@ -49,7 +65,16 @@ static const char usage_text[] =
     "opens\n"
     "the log files anew.\n";
 
-enum verb { VERB_RUN, VERB_CHECK, VERB_STATUS, VERB_CONFIG, VERB_INLINE };
+enum verb {
+	VERB_RUN,
+	VERB_CHECK,
+	VERB_STATUS,
+	VERB_DRAIN,
+	VERB_UNDRAIN,
+	VERB_CONFIG,
+	VERB_SIMULATE,
+	VERB_INLINE
+};
 
 struct cli {
 	const char *file;    /* of -c, or NULL */
@@ -57,7 +82,11 @@ struct cli {
 	enum verb verb;
 	bool verb_given;
 	bool demo, json, defaults;
-	char **words; /* LISTEN BACKEND... */
+	const char *script; /* of simulate, or NULL */
+	const char *seed;   /* of --seed, or NULL */
+	const char *whom;   /* POOL/BACKEND, or NULL */
+	uint32_t wait_ms;   /* of --wait, or DRAIN_FOREVER */
+	char **words;       /* LISTEN BACKEND... */
 	int n_words;
 	int exit; /* when parsing ends the program; else -1 */
 };
@@ -85,8 +114,9 @@ verb_of(const char *word, enum verb *verb)
 		const char *name;
 		enum verb verb;
 	} verbs[] = {{"run", VERB_RUN}, {"check", VERB_CHECK},
-	    {"-t", VERB_CHECK}, {"status", VERB_STATUS},
-	    {"config", VERB_CONFIG}};
+	    {"-t", VERB_CHECK}, {"status", VERB_STATUS}, {"drain", VERB_DRAIN},
+	    {"undrain", VERB_UNDRAIN}, {"config", VERB_CONFIG},
+	    {"simulate", VERB_SIMULATE}};
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (is(word, verbs[i].name)) {
@@ -111,13 +141,62 @@ take_flag(struct cli *c, const char *word)
 {
 	if (is(word, "--demo") && c->verb == VERB_RUN)
 		c->demo = true;
-	else if (is(word, "--json") && c->verb == VERB_STATUS)
+	else if (is(word, "--json") &&
+	    (c->verb == VERB_STATUS || c->verb == VERB_SIMULATE))
 		c->json = true;
 	else if (is(word, "--defaults") && c->verb == VERB_CONFIG)
 		c->defaults = true;
 	else
 		return false;
 	return true;
+}
+
+/* What stands behind `simulate`.  False: it is nothing of it. */
+static bool
+take_simulate(struct cli *c, char **argv, int *i, int argc)
+{
+	if (c->verb != VERB_SIMULATE)
+		return false;
+	if (is(argv[*i], "--seed") && c->seed == NULL && *i + 1 < argc)
+		c->seed = argv[++*i];
+	else if (c->script == NULL && (argv[*i][0] != '-' || is(argv[*i], "-")))
+		c->script = argv[*i];
+	else
+		return false;
+	return true;
+}
+
+/* The POOL/BACKEND of a verb.  False: the word is none, or one too many. */
+static bool
+take_whom(struct cli *c, const char *word)
+{
+	if ((c->verb != VERB_DRAIN && c->verb != VERB_UNDRAIN) ||
+	    c->whom != NULL || word[0] == '-')
+		return false;
+	if (drain_names_both(word))
+		c->whom = word;
+	else
+		c->exit = usage_error("allowed: POOL/BACKEND", word);
+	return true;
+}
+
+static void
+take_wait(struct cli *c, const char *text)
+{
+	static const struct option limit = {.name = "--wait",
+	    .type = OPTION_DURATION,
+	    .min = 0,
+	    .max = WAIT_MAX_MS};
+	char bytes[WHY_BYTES];
+	struct textbuf why = textbuf_make(bytes, sizeof(bytes) - 1);
+
+	if (value_parse(&limit, NULL, span_of(text), &c->wait_ms, &why) ==
+	    VALUE_OK)
+		return;
+	textbuf_lit(&why, "; allowed after --wait: ");
+	option_put_allowed(&why, &limit);
+	bytes[why.len] = '\0';
+	c->exit = usage_error(bytes, text);
 }
 
 static void
@@ -144,7 +223,13 @@ take_word(struct cli *c, char **argv, int *i, int argc)
 		c->words = argv + *i;
 		c->n_words = argc - *i;
 		*i = argc;
-	} else if (!take_flag(c, word)) {
+	} else if (is(word, "--wait") && c->verb == VERB_DRAIN) {
+		if (*i + 1 < argc)
+			take_wait(c, argv[++*i]);
+		else
+			c->exit = usage_error("a duration must follow", word);
+	} else if (!take_flag(c, word) && !take_whom(c, word) &&
+	    !take_simulate(c, argv, i, argc)) {
 		c->exit = usage_error("unknown word or option", word);
 	}
 }
@@ -164,6 +249,12 @@ parse(struct cli *c, int argc, char **argv)
 	if (c->exit < 0 && c->verb == VERB_INLINE && c->file != NULL)
 		c->exit =
 		    usage_error("either -c FILE or LISTEN BACKEND...", "");
+	if (c->exit < 0 && c->verb == VERB_SIMULATE && c->script == NULL)
+		c->exit = usage_error("simulate needs a SCRIPT", "");
+	if (c->exit < 0 && c->whom == NULL &&
+	    (c->verb == VERB_DRAIN || c->verb == VERB_UNDRAIN))
+		c->exit = usage_error(
+		    "which one? allowed: POOL/BACKEND, as in status", "");
 }
 
 /* ---- texts of any length ---- */
@@ -276,6 +367,12 @@ load(const struct cli *c, struct inifile *f)
 
 	if (!read) {
 		fprintf(stderr, "evenkeel: %.*s\n", (int)why.len, why.ptr);
+		if (c->verb != VERB_INLINE && c->file == NULL &&
+		    access(file, F_OK) != 0)
+			fputs("There is no /etc/evenkeel/lb.ini either; -c "
+			      "FILE names another file.\nTry evenkeel "
+			      "--help\n",
+			    stderr);
 		return false;
 	}
 	if (f->no_memory)
@@ -363,6 +460,35 @@ put_ini(struct textbuf *out, const struct cli *c, const struct cfg *cfg)
 	print_ini(out, cfg, c->defaults);
 }
 
+/* What the user of the configuration could not open, as errors. */
+static int
+rehearse(const struct cli *c)
+{
+	struct inifile f;
+	char control[PATH_BYTES], text[WHY_BYTES * 4];
+	struct textbuf out = textbuf_make(text, sizeof(text));
+	struct cli silent = *c;
+	bool good;
+
+	/* Warnings come with the report. */
+	silent.verb = VERB_RUN;
+	if (!load(&silent, &f))
+		return EXIT_USAGE;
+	good = rehearse_put(
+	    &out, config_file(c), f.cfg, control_path(c, f.cfg, control));
+	inifile_free(&f);
+	fwrite(out.ptr, 1, out.len, stderr);
+	return good ? 0 : EXIT_USAGE;
+}
+
+static int
+verb_check(const struct cli *c)
+{
+	int exit = rehearse(c);
+
+	return exit != 0 ? exit : print_config(c, put_report);
+}
+
 /* Where the running process listens.  The file is read tolerantly: one with
  * errors still leads there. */
 static const char *
@@ -404,6 +530,63 @@ verb_status(const struct cli *c)
 }
 
 static int
+print_simulation(const struct cli *c, const struct simulate *s)
+{
+	struct text t = {.bytes = NULL};
+
+	do {
+		if (!text_more(&t)) {
+			no_memory();
+			return EXIT_FAILED;
+		}
+		if (c->json)
+			sim_json_put(&t.out, &s->report);
+		else
+			sim_report_put(&t.out, &s->report);
+	} while (t.out.full);
+	text_print(&t, stdout);
+	return 0;
+}
+
+static int
+verb_simulate(const struct cli *c)
+{
+	char text[WHY_BYTES];
+	struct textbuf why = textbuf_make(text, sizeof(text));
+	struct simulate_options o = {
+	    .script = c->script, .seed_given = c->seed != NULL};
+	struct inifile f;
+	struct simulate *s;
+	int code = EXIT_USAGE;
+
+	if (c->seed != NULL &&
+	    !num_parse_u64(span_of(c->seed), UINT64_MAX, &o.seed))
+		return usage_error("--seed: allowed: a whole number", c->seed);
+	if (!load(c, &f))
+		return EXIT_USAGE;
+	o.cfg = f.cfg;
+	s = simulate_play(&o, &why);
+	if (s == NULL)
+		fprintf(stderr, "evenkeel: %.*s\n", (int)why.len, why.ptr);
+	else
+		code = print_simulation(c, s);
+	simulate_free(s);
+	inifile_free(&f);
+	return code;
+}
+
+static int
+verb_drain(const struct cli *c)
+{
+	char text[PATH_BYTES];
+	const struct drain_request d = {.control = find_control(c, text),
+	    .whom = c->whom,
+	    .wait_ms = c->wait_ms};
+
+	return c->verb == VERB_DRAIN ? drain_run(&d) : drain_undo(&d);
+}
+
+static int
 do_verb(const struct cli *c)
 {
 	switch (c->verb) {
@@ -411,11 +594,16 @@ do_verb(const struct cli *c)
 	case VERB_INLINE:
 		return verb_run(c);
 	case VERB_CHECK:
-		return print_config(c, put_report);
+		return verb_check(c);
 	case VERB_CONFIG:
 		return print_config(c, put_ini);
 	case VERB_STATUS:
 		return verb_status(c);
+	case VERB_SIMULATE:
+		return verb_simulate(c);
+	case VERB_DRAIN:
+	case VERB_UNDRAIN:
+		return verb_drain(c);
 	}
 	return EXIT_USAGE;
 }
@@ -423,7 +611,7 @@ do_verb(const struct cli *c)
 int
 cli_main(int argc, char **argv)
 {
-	struct cli c = {.verb = VERB_RUN};
+	struct cli c = {.verb = VERB_RUN, .wait_ms = DRAIN_FOREVER};
 
 	parse(&c, argc, argv);
 	if (c.exit < 0)

@@ -21,10 +21,14 @@ init_member(struct roster_pool *p, size_t i, uint64_t now_ms)
 	eject_init(&m->eject);
 	list_init(&m->busy);
 	m->ramp_ms = ROSTER_NEVER;
+	/* A drain is the backend's: it survives its roster. */
+	m->draining = atomic_load(&m->backend->draining);
 	m->state = roster_state_of(m);
 	m->since_ms = m->down_since_ms = now_ms;
 	m->been_up = m->state == ROSTER_UP;
-	if (!m->been_up)
+	if (m->draining)
+		snprintf(m->why, sizeof(m->why), "asked for");
+	else if (!m->been_up)
 		snprintf(m->why, sizeof(m->why), "not checked yet");
 	p->n[m->peers]++;
 	p->in_state[m->peers][m->state]++;

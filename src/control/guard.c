@@ -21,6 +21,7 @@ struct guard {
 	struct alarm later;   /* publish then; or roster_tick */
 	struct alarm collect; /* replaced rotations */
 	struct alarm step;    /* of the budgets */
+	uint64_t stepped_ms;  /* the last one */
 };
 
 /* ---- workers ---- */
@@ -135,10 +136,20 @@ static void
 guard_on_step(struct alarm *a)
 {
 	struct guard *g = ALARM_OWNER(a, struct guard, step);
-	uint64_t next_ms = budgets_step(g->budgets, loop_now_ms(g->loop));
+	uint64_t next_ms;
 
+	g->stepped_ms = loop_now_ms(g->loop);
+	/* The flag goes first: who finds nothing left from now on says so. */
+	atomic_store(&g->shared->short_sent, false);
+	next_ms = budgets_step(g->budgets, g->stepped_ms);
 	if (next_ms != UINT64_MAX)
 		alarm_arm(g->loop, a, next_ms * 1000);
+}
+
+void
+guard_short(struct guard *g)
+{
+	alarm_arm(g->loop, &g->step, (g->stepped_ms + GUARD_SHORT_MS) * 1000);
 }
 
 void
@@ -147,6 +158,15 @@ guard_failing(struct guard *g, struct backend *b)
 	/* The flag goes first: failures from now on are told anew. */
 	atomic_store(&b->failing_sent, false);
 	roster_failing(g->roster, b, loop_now_ms(g->loop));
+}
+
+void
+guard_drain(
+    struct guard *g, struct roster_member *m, bool draining, const char *who)
+{
+	roster_drain(g->roster, m, draining, who, loop_now_ms(g->loop));
+	for (uint32_t i = 0; draining && i < g->readers; i++)
+		worker_evict(g->shared->all[i], m->backend);
 }
 
 const struct roster *

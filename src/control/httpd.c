@@ -103,13 +103,21 @@ put_head(
 	textbuf_str(out, a->type);
 	textbuf_lit(out, "\r\nContent-Length: ");
 	textbuf_u64(out, a->body->len);
-	if (a->status == 405)
-		textbuf_lit(out, "\r\nAllow: GET, HEAD");
+	if (a->status == 405) {
+		textbuf_lit(out, "\r\nAllow: ");
+		textbuf_str(out, a->allow);
+	}
 	if (!v->keep)
 		textbuf_lit(out, "\r\nConnection: close");
 	else if (v->head.minor == 0)
 		textbuf_lit(out, "\r\nConnection: keep-alive");
 	textbuf_lit(out, "\r\n\r\n");
+}
+
+static bool
+only_reads(const struct visit *v)
+{
+	return v->method == H1_METHOD_GET || v->method == H1_METHOD_HEAD;
 }
 
 /* Asks the handler with room for `cap` bytes.  False: that was too little, or
@@ -120,6 +128,7 @@ ask(struct visit *v, size_t cap, unsigned status, bool *failed)
 	struct textbuf head, body;
 	struct httpd_answer a = {.status = status ? status : 200,
 	    .type = "text/plain; charset=utf-8",
+	    .allow = "GET, HEAD",
 	    .body = &body};
 
 	v->answer = malloc(HEAD_BYTES + cap);
@@ -130,7 +139,9 @@ ask(struct visit *v, size_t cap, unsigned status, bool *failed)
 	if (status == 0)
 		v->httpd->ops->on_request(
 		    &(struct httpd_request){.method = v->method,
-			.target = span_make(v->target, v->target_len)},
+			.target = span_make(v->target, v->target_len),
+			.peer =
+			    only_reads(v) ? PEER_UNKNOWN : peer_of(v->conn.fd)},
 		    &a, v->httpd->arg);
 	else
 		textbuf_str(&body, reply_reason(status));

@@ -19,35 +19,70 @@ weight_at(const struct roster_member *m, uint64_t now_ms)
 	return (uint32_t)num_max_u64(whole * pct / 100, 1);
 }
 
+/* Which members a rotation holds. */
+struct choice {
+	enum roster_state state;
+	enum roster_peers peers; /* ROSTER_PEERS: of either kind */
+	struct rotation *_Atomic *place;
+};
+
 static bool
-publish_peers(struct roster *r, struct roster_pool *p, enum roster_peers peers,
+is_chosen(const struct roster_member *m, const struct choice *c)
+{
+	return m->state == c->state &&
+	    (c->peers == ROSTER_PEERS || m->peers == c->peers);
+}
+
+static uint32_t
+count_chosen(const struct roster_pool *p, const struct choice *c)
+{
+	if (c->peers != ROSTER_PEERS)
+		return p->in_state[c->peers][c->state];
+	return p->in_state[ROSTER_MAIN][c->state] +
+	    p->in_state[ROSTER_BACKUP][c->state];
+}
+
+static bool
+publish_choice(struct roster *r, struct roster_pool *p, const struct choice *c,
     uint64_t now_ms)
 {
-	uint32_t n = p->in_state[peers][ROSTER_UP], k = 0;
-	struct backend **usable = calloc(n + 1, sizeof(*usable));
+	uint32_t n = count_chosen(p, c), k = 0;
+	struct backend **list = calloc(n + 1, sizeof(*list));
 	uint32_t *weights = calloc(n + 1, sizeof(*weights));
-	struct upstream *u = p->pool->upstream;
 	struct rotation *new = NULL;
 
-	for (size_t i = 0; usable && weights && i < p->n_members; i++) {
+	for (size_t i = 0; list && weights && k < n && i < p->n_members; i++) {
 		struct roster_member *m = &p->members[i];
 
-		if (m->state != ROSTER_UP || m->peers != peers)
+		if (!is_chosen(m, c))
 			continue;
 		weights[k] = weight_at(m, now_ms);
 		atomic_store_explicit(
 		    &m->backend->weight_now, weights[k], memory_order_relaxed);
-		usable[k++] = m->backend;
+		list[k++] = m->backend;
 	}
 	if (k > 0)
-		new = rotation_create(usable, weights, k,
+		new = rotation_create(list, weights, k,
 		    p->pool->cfg->balance == CFG_BALANCE_HASH);
 	if (k == n && (new != NULL || n == 0))
-		publish_swap(r->publish,
-		    peers == ROSTER_BACKUP ? &u->backup : &u->rotation, new);
-	free(usable);
+		publish_swap(r->publish, c->place, new);
+	free(list);
 	free(weights);
 	return k == n && (new != NULL || n == 0);
+}
+
+static bool
+publish_pool(struct roster *r, struct roster_pool *p, uint64_t now_ms)
+{
+	struct upstream *u = p->pool->upstream;
+	const struct choice choices[] = {{ROSTER_UP, ROSTER_MAIN, &u->rotation},
+	    {ROSTER_UP, ROSTER_BACKUP, &u->backup},
+	    {ROSTER_EJECTED, ROSTER_PEERS, &u->resort}};
+	bool all = true;
+
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
+		all &= publish_choice(r, p, &choices[i], now_ms);
+	return all;
 }
 
 /* Who is left, told when that changes. */
@@ -101,8 +136,10 @@ lineup_publish(struct roster *r, uint64_t now_ms)
 
 		if (!p->marked)
 			continue;
-		p->marked = !(publish_peers(r, p, ROSTER_MAIN, now_ms) &&
-		    publish_peers(r, p, ROSTER_BACKUP, now_ms));
+		p->marked = !publish_pool(r, p, now_ms);
+		/* What publish_tell makes of it below. */
+		if (!p->marked)
+			p->generation = r->publish->generation + 1;
 		all &= !p->marked;
 		say_left(r, p);
 	}

@@ -141,10 +141,8 @@ put_attempt_time_of(
 static void
 put_inflight_of(struct textbuf *out, struct span pool, const struct backend *b)
 {
-	uint64_t sum = 0;
+	uint64_t sum = backend_in_flight(b);
 
-	for (uint32_t i = 0; i < b->n_lanes; i++)
-		sum += counter_get(&b->lanes[i].inflight);
 	metrics_put_count(out, "evenkeel_backend_inflight",
 	    LABELS({"pool", pool}, {"backend", b->name_span}), sum);
 }

@@ -9,16 +9,6 @@
 #define NAME_COLUMN 28U
 
 static uint64_t
-in_flight(const struct backend *b)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < b->n_lanes; i++)
-		sum += counter_get(&b->lanes[i].inflight);
-	return sum;
-}
-
-static uint64_t
 attempts(const struct backend *b, enum access_outcome outcome)
 {
 	uint64_t sum = 0;
@@ -133,7 +123,7 @@ put_backend_json(struct textbuf *out, const struct backend *b)
 	put_number(out, "since_s", since_s(m));
 	put_number(out, "weight", b->weight);
 	put_number(out, "weight_pct", weight_pct(b));
-	put_number(out, "in_flight", in_flight(b));
+	put_number(out, "in_flight", backend_in_flight(b));
 	put_checks_json(out, m);
 	textbuf_lit(out, ",\"attempts\":{");
 	for (int o = 0; o < ACCESS_OUTCOMES; o++) {
@@ -253,7 +243,7 @@ put_pool_text(struct textbuf *out, const struct snapshot_pool *pool)
 		put_column(out, b->name_span, NAME_COLUMN);
 		put_column(out, span_of(roster_state_text(m->state)), 8);
 		put_number_column(out, b->weight, 6);
-		put_number_column(out, in_flight(b), 10);
+		put_number_column(out, backend_in_flight(b), 10);
 		put_number_column(out, attempts(b, ACCESS_OK), 12);
 		put_number_column(out, failures(b), 12);
 		put_condition(out, m);
@@ -362,6 +352,8 @@ pages_on_control(
 	const struct pages *p = arg;
 	struct span path = path_of(r);
 
+	if (refuse_other_methods(r, a))
+		return;
 	if (span_equal(path, SPAN("/pid")))
 		textbuf_u64(a->body, (uint64_t)getpid());
 	else if (span_equal(path, SPAN("/status")))

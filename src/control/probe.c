@@ -25,7 +25,7 @@ probe_init(struct probe *p, struct loop *l, const struct cfg_pool *cfg,
 	    .ops = ops,
 	    .arg = arg};
 	p->conn.fd = -1;
-	if (cfg->health_port != 0) {
+	if (cfg->health_port != 0 && b->address.u.any.sa_family != AF_UNIX) {
 		address_set_port(&p->address, cfg->health_port);
 		p->host = SPAN_NONE;
 	}

@@ -60,6 +60,12 @@ publish_tell(struct publish *p)
 }
 
 bool
+publish_passed(const struct publish *p, uint64_t generation)
+{
+	return p->ops->passed(p->arg) >= generation;
+}
+
+bool
 publish_collect(struct publish *p)
 {
 	if (p->retired != NULL)

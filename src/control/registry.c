@@ -120,9 +120,6 @@ build_pool(struct registry *r, struct snapshot_pool *p,
     const struct cfg_pool *cfg, struct textbuf *why)
 {
 	p->cfg = cfg;
-	p->retry = policies_retry(cfg);
-	p->eject_failures = cfg->eject_failures;
-	p->budget_limited = cfg->retry_budget_pct < BUDGET_NO_LIMIT_PCT;
 	set_hash(p, span_of(cfg->hash_on));
 	set_host(p, span_of(cfg->host_header));
 	p->keepalive_share = share_of(cfg->keepalive, r->workers);

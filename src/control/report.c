@@ -56,7 +56,7 @@ put_listener(struct textbuf *out, const struct cfg_listener *l)
 static void
 put_parts(struct textbuf *out, const struct cfg_pool *p)
 {
-	put_ms(out, p->queue_timeout_ms);
+	put_ms(out, worst_queue_ms(p));
 	textbuf_lit(out, " in the queue, ");
 	put_count(out, p->retry_attempts + 1, "attempt of ", "attempts of ");
 	put_ms(out, worst_attempt_ms(p));

@@ -117,9 +117,9 @@ note_busy(struct roster *r, struct roster_member *m, uint64_t now_ms)
 	list_push_back(&r->busy, &m->busy);
 }
 
-/* After health, ejection or draining has changed: what that makes of it. */
+/* Health, ejection or draining has changed: what that makes of it. */
 static void
-settle(
+change_state(
     struct roster *r, struct roster_member *m, const char *why, uint64_t now_ms)
 {
 	struct roster_pool *p = m->pool;
@@ -154,8 +154,39 @@ set_ejected(struct roster_member *m, bool ejected, uint64_t now_ms)
 	else
 		eject_back(&m->eject, now_ms);
 	m->pool->n_ejected[m->peers] += ejected ? 1U : (uint32_t)-1;
+	m->good_row = 0;
 	atomic_store(&b->asked_until_ms, 0);
 	atomic_store(&b->failures, 0);
+}
+
+static void
+back_early(
+    struct roster *r, struct roster_member *m, const char *why, uint64_t now_ms)
+{
+	roster_say(r, LOG_LEVEL_INFO,
+	    "pool %s: backend %s is back before its ejection is over: %s",
+	    m->pool->pool->cfg->name, m->backend->name, why);
+	set_ejected(m, false, now_ms);
+	change_state(r, m, why, now_ms);
+}
+
+/* Those that are only ejected are better than none. */
+static void
+recall(
+    struct roster *r, struct roster_pool *p, const char *why, uint64_t now_ms)
+{
+	for (size_t i = 0; i < p->n_members; i++)
+		if (p->members[i].state == ROSTER_EJECTED)
+			back_early(r, &p->members[i], why, now_ms);
+}
+
+static void
+settle(
+    struct roster *r, struct roster_member *m, const char *why, uint64_t now_ms)
+{
+	change_state(r, m, why, now_ms);
+	if (roster_usable(m->pool) == 0)
+		recall(r, m->pool, "no other backend is usable", now_ms);
 }
 
 /* ---- what happens ---- */
@@ -207,6 +238,21 @@ ok_attempts(const struct backend *b)
 	return sum;
 }
 
+/* Ejected because connects failed, while checks show that they work. */
+static void
+refute(struct roster *r, struct roster_member *m, enum health_result result,
+    uint64_t now_ms)
+{
+	uint32_t rise = m->pool->health.rise;
+	char why[ROSTER_WHY_BYTES];
+
+	m->good_row = result == HEALTH_OK ? m->good_row + 1 : 0;
+	if (m->state != ROSTER_EJECTED || !m->unreachable || m->good_row < rise)
+		return;
+	set_text(why, "%u check%s passed", rise, rise == 1 ? "" : "s");
+	back_early(r, m, why, now_ms);
+}
+
 void
 roster_checked(struct roster *r, struct roster_member *m,
     enum health_result result, const char *why, uint64_t now_ms)
@@ -225,6 +271,7 @@ roster_checked(struct roster *r, struct roster_member *m,
 		went_up(r, m, now_ms);
 		break;
 	case HEALTH_SAME:
+		refute(r, m, result, now_ms);
 		break;
 	}
 }
@@ -278,24 +325,66 @@ roster_failing(struct roster *r, struct backend *b, uint64_t now_ms)
 		return;
 	}
 	set_ejected(m, true, now_ms);
+	m->unreachable = retry_cause_of((enum access_outcome)atomic_load(
+			     &b->last_failure)) == RETRY_CONNECT;
 	roster_say(r, LOG_LEVEL_WARN,
 	    "pool %s: backend %s is ejected for %s: %s", p->pool->cfg->name,
 	    b->name, words_seconds(time, m->eject.until_ms - now_ms), why);
 	settle(r, m, why, now_ms);
 }
 
-void
-roster_drain(
-    struct roster *r, struct roster_member *m, bool draining, uint64_t now_ms)
+/* Why it is in the state that the end of a drain leaves it in. */
+static void
+put_undrained(char *out, const struct roster_member *m)
 {
+	switch (roster_state_of(m)) {
+	case ROSTER_DOWN:
+		if (m->last_why[0] != '\0')
+			set_text(out, "checks failed, last: %s", m->last_why);
+		else
+			set_text(out, "too few checks have passed yet");
+		break;
+	case ROSTER_EJECTED:
+		set_text(out, "its time out is not over yet");
+		break;
+	default:
+		set_text(out, "not draining any more");
+		break;
+	}
+}
+
+void
+roster_drain(struct roster *r, struct roster_member *m, bool draining,
+    const char *who, uint64_t now_ms)
+{
+	char why[ROSTER_WHY_BYTES];
+	bool known = who[0] != '\0';
+
 	if (m->draining == draining)
 		return;
 	m->draining = draining;
-	roster_say(r, LOG_LEVEL_INFO, "pool %s: backend %s is %s",
+	/* Before the rotations without it: who passes them sees it. */
+	atomic_store(&m->backend->draining, draining);
+	roster_say(r, LOG_LEVEL_INFO, "pool %s: backend %s is %s%s%s",
 	    m->pool->pool->cfg->name, m->backend->name,
 	    draining ? "draining: it gets no new requests"
-		     : "not draining any more");
-	settle(r, m, draining ? "asked for" : "not draining any more", now_ms);
+		     : "not draining any more",
+	    known ? ", asked for by " : "", who);
+	if (draining)
+		set_text(why, "asked for%s%s", known ? " by " : "", who);
+	else
+		put_undrained(why, m);
+	settle(r, m, why, now_ms);
+}
+
+bool
+roster_drained(const struct roster *r, const struct roster_member *m)
+{
+	/* In this order: what came from an old rotation is counted before the
+	 * worker passes the new one. */
+	return m->draining && !m->pool->marked &&
+	    publish_passed(r->publish, m->pool->generation) &&
+	    backend_in_flight(m->backend) == 0;
 }
 
 /* ---- what is due ---- */

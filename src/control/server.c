@@ -1,5 +1,6 @@
 #include "evenkeel/control/server.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,22 +11,27 @@
 #include "evenkeel/control/binds.h"
 #include "evenkeel/control/demo.h"
 #include "evenkeel/control/guard.h"
+#include "evenkeel/control/orders.h"
 #include "evenkeel/control/pages.h"
 #include "evenkeel/control/registry.h"
 #include "evenkeel/control/sizes.h"
 #include "evenkeel/control/verbs.h"
 #include "evenkeel/net/clock.h"
+#include "evenkeel/net/notify.h"
+#include "evenkeel/net/privileges.h"
 #include "evenkeel/net/signals.h"
 #include "evenkeel/net/system.h"
 
 #define WHY_BYTES 1024
+/* What a stop may take beyond shutdown_timeout. */
+#define STOP_SPARE_MS 10000
 
 static const int watched[] = {
     SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 #define WATCHED (sizeof(watched) / sizeof(watched[0]))
 
 /* Mail from workers. */
-enum server_mail { SERVER_DRAINED, SERVER_FAILING };
+enum server_mail { SERVER_DRAINED, SERVER_FAILING, SERVER_SHORT };
 
 struct server {
 	const struct server_options *o;
@@ -44,15 +50,17 @@ struct server {
 	struct binds binds;
 	struct guard *guard;
 	struct pages pages;
+	struct orders orders;
 	struct httpd *admin, *control;
 	struct demo *demo;
 	struct signal_watch *signals[WATCHED];
 	struct wheel_timer deadline; /* shutdown_timeout */
 	uint32_t n_drained;
+	bool pid_written;
 };
 
 static const struct httpd_ops admin_ops = {.on_request = pages_on_admin};
-static const struct httpd_ops control_ops = {.on_request = pages_on_control};
+static const struct httpd_ops control_ops = {.on_request = orders_on_control};
 
 /* ---- start: each step leaves its result in `s`, or a reason in s->why ---- */
 
@@ -79,6 +87,33 @@ nobody_runs(struct server *s)
 	textbuf_lit(&s->why, ")");
 	free(answer);
 	return false;
+}
+
+/* Before anything is opened: what can be opened now can be opened later. */
+static bool
+change_user(struct server *s)
+{
+	const struct cfg_global *g = &s->o->cfg->global;
+	struct privileges p;
+
+	return privileges_find(&p, g->user, g->group, &s->why) &&
+	    privileges_drop(&p, &s->why);
+}
+
+static bool
+write_pid(struct server *s)
+{
+	const char *path = s->o->cfg->global.pid_file;
+
+	if (path[0] == '\0')
+		return true;
+	s->pid_written = system_write_pid(path);
+	if (s->pid_written)
+		return true;
+	textbuf_lit(&s->why, "pid_file: ");
+	textbuf_str(&s->why, path);
+	textbuf_lit(&s->why, ": ");
+	return fail(s, strerror(errno));
 }
 
 static bool
@@ -110,7 +145,7 @@ open_logs(struct server *s)
 /* A server on one listening socket of the control thread's loop. */
 static struct httpd *
 serve(struct server *s, const struct cfg_addr *addr,
-    const struct httpd_ops *ops, const char *shown_as)
+    const struct httpd_ops *ops, void *arg, const char *shown_as)
 {
 	char text[ADDRESS_TEXT_BYTES];
 	struct textbuf shown = textbuf_make(text, sizeof(text) - 1);
@@ -121,7 +156,7 @@ serve(struct server *s, const struct cfg_addr *addr,
 	if (!address_resolve(&a, addr, &s->why) ||
 	    !listener_bind(&a, &fd, 1, &bound, &s->why))
 		return NULL;
-	h = httpd_create(s->loop, fd, ops, &s->pages);
+	h = httpd_create(s->loop, fd, ops, arg);
 	if (h == NULL)
 		(void)fail(s, "out of memory");
 	address_put(&shown, &bound);
@@ -140,7 +175,7 @@ open_control(struct server *s)
 	/* Born private: whoever may open it may give orders. */
 	mode_t old = umask(0177);
 
-	s->control = serve(s, &at, &control_ops, NULL);
+	s->control = serve(s, &at, &control_ops, &s->orders, NULL);
 	umask(old);
 	return s->control != NULL;
 }
@@ -152,13 +187,14 @@ open_admin(struct server *s)
 
 	if (!admin->present)
 		return true;
-	s->admin = serve(s, &admin->listen, &admin_ops, "admin");
+	s->admin = serve(s, &admin->listen, &admin_ops, &s->pages, "admin");
 	return s->admin != NULL;
 }
 
 static void server_on_signal(int number, void *arg);
 static void server_on_drained(struct worker *w, void *arg);
 static void server_on_failing(struct backend *b, void *arg);
+static void server_on_short(void *arg);
 static void server_on_mail(struct mail *m, void *arg);
 static void server_on_deadline(struct wheel_timer *t, uint64_t now_ms);
 static void server_on_turn(void *arg);
@@ -199,6 +235,7 @@ build_snapshot(struct server *s)
 	s->shared.seed = system_seed();
 	s->shared.on_drained = server_on_drained;
 	s->shared.on_failing = server_on_failing;
+	s->shared.on_short = server_on_short;
 	s->shared.arg = s;
 	s->guard = guard_create(s->loop, &s->shared, s->ring);
 	return s->guard != NULL || fail(s, "out of memory");
@@ -228,6 +265,7 @@ make_workers(struct server *s)
 	    .start_us = clock_monotonic_us(),
 	    .log = s->log,
 	    .guard = s->guard};
+	s->orders = (struct orders){.guard = s->guard, .pages = &s->pages};
 	return true;
 }
 
@@ -277,12 +315,12 @@ static bool
 start(struct server *s)
 {
 	s->n_workers = sizes_workers(s->o->cfg);
-	return nobody_runs(s) && open_logs(s) && make_loop(s) &&
-	    build_snapshot(s) &&
+	return nobody_runs(s) && change_user(s) && open_logs(s) &&
+	    make_loop(s) && build_snapshot(s) &&
 	    binds_open(&s->binds, s->shared.snapshot, s->n_workers, s->ring,
 		&s->why) &&
 	    make_workers(s) && open_control(s) && open_admin(s) &&
-	    start_demo(s) && start_threads(s);
+	    start_demo(s) && write_pid(s) && start_threads(s);
 }
 
 /* ---- stop ---- */
@@ -323,6 +361,9 @@ begin_stop(struct server *s, int number)
 	    "signal %d: stopping; requests in flight may finish", number);
 	loop_arm(s->loop, &s->deadline, until_ms);
 	order_all(s, WORKER_DRAIN);
+	notify_stopping(
+	    s->o->cfg->global.shutdown_timeout_ms + (uint64_t)STOP_SPARE_MS,
+	    SPAN("stopping; requests in flight may finish"));
 }
 
 static void
@@ -371,6 +412,16 @@ server_on_failing(struct backend *b, void *arg)
 	mailbox_post(s->mail, &b->failing);
 }
 
+/* In a worker's thread. */
+static void
+server_on_short(void *arg)
+{
+	struct server *s = arg;
+
+	s->shared.short_mail.kind = SERVER_SHORT;
+	mailbox_post(s->mail, &s->shared.short_mail);
+}
+
 static void
 server_on_mail(struct mail *m, void *arg)
 {
@@ -378,6 +429,10 @@ server_on_mail(struct mail *m, void *arg)
 
 	if (m->kind == SERVER_FAILING) {
 		guard_failing(s->guard, m->body);
+		return;
+	}
+	if (m->kind == SERVER_SHORT) {
+		guard_short(s->guard);
 		return;
 	}
 	s->n_drained++;
@@ -406,6 +461,8 @@ static void
 take_down(struct server *s)
 {
 	join_workers(s);
+	if (s->pid_written)
+		system_remove_pid(s->o->cfg->global.pid_file);
 	if (s->control != NULL)
 		unlink(s->o->control);
 	binds_unlink(&s->binds, s->o->cfg);
@@ -451,10 +508,11 @@ server_run(const struct server_options *o)
 		log_warnings(s);
 		log_message(s->ring, LOG_LEVEL_INFO,
 		    "evenkeel ready: version " EVENKEEL_VERSION
-		    ", pid %d, %u workers",
-		    (int)getpid(), s->n_workers);
+		    ", pid %d, %u worker%s",
+		    (int)getpid(), s->n_workers, s->n_workers == 1 ? "" : "s");
 		/* The first poll may be a long one. */
 		log_flush(s->ring);
+		notify_ready(SPAN("ready: version " EVENKEEL_VERSION));
 		loop_run(s->loop);
 		/* From here on another signal changes nothing. */
 		signals_block();

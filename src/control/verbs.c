@@ -5,8 +5,10 @@
 
 #include "evenkeel/http/head.h"
 
-#define REQUEST_BYTES 512
+#define REQUEST_BYTES (VERBS_TARGET_BYTES + 128)
 #define FIELDS        32
+
+static const char NO_ANSWER[] = "what listens there gave no proper answer";
 
 /* Takes the head off.  The status, or 0 when it is no HTTP response. */
 static unsigned
@@ -26,25 +28,51 @@ take_head(char *bytes, size_t *len)
 }
 
 enum ask_result
-verbs_get(const char *path, const char *target, char **answer, size_t *len,
-    const char **why)
+verbs_call(const char *path, const char *method, struct span target,
+    struct verbs_answer *answer, const char **why)
 {
 	char bytes[REQUEST_BYTES];
 	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
 	enum ask_result result;
 
-	textbuf_lit(&out, "GET ");
-	textbuf_str(&out, target);
+	textbuf_str(&out, method);
+	textbuf_byte(&out, ' ');
+	textbuf_put(&out, target);
 	textbuf_lit(&out,
 	    " HTTP/1.1\r\nHost: evenkeel\r\n"
 	    "Connection: close\r\n\r\n");
 	CHECK(!out.full);
-	result = ask_unix(path, textbuf_span(&out), answer, len, why);
-	if (result != ASK_OK || take_head(*answer, len) == 200)
+	result = ask_unix(
+	    path, textbuf_span(&out), &answer->text, &answer->len, why);
+	if (result != ASK_OK)
 		return result;
-	free(*answer);
+	answer->status = take_head(answer->text, &answer->len);
+	if (answer->status != 0)
+		return ASK_OK;
+	free(answer->text);
+	answer->text = NULL;
+	*why = NO_ANSWER;
+	return ASK_FAILED;
+}
+
+enum ask_result
+verbs_get(const char *path, const char *target, char **answer, size_t *len,
+    const char **why)
+{
+	struct verbs_answer a;
+	enum ask_result result =
+	    verbs_call(path, "GET", span_of(target), &a, why);
+
 	*answer = NULL;
-	*why = "what listens there gave no proper answer";
+	if (result != ASK_OK)
+		return result;
+	if (a.status == 200) {
+		*answer = a.text;
+		*len = a.len;
+		return ASK_OK;
+	}
+	free(a.text);
+	*why = NO_ANSWER;
 	return ASK_FAILED;
 }
 

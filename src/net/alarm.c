@@ -136,7 +136,7 @@ alarms_on_time(evutil_socket_t fd, short what, void *arg)
 	all->running_us = 0;
 }
 
-void
+bool
 alarms_set(struct loop *l)
 {
 	struct alarms *all = &l->alarms;
@@ -144,14 +144,15 @@ alarms_set(struct loop *l)
 	uint64_t due_us;
 
 	if (all->first == NULL || all->first->due_us >= all->set_us)
-		return;
+		return true;
 	/* 0 would disarm it. */
 	due_us = all->first->due_us > 0 ? all->first->due_us : 1;
 	when.it_value.tv_sec = (time_t)(due_us / 1000000);
 	when.it_value.tv_nsec = (long)(due_us % 1000000 * 1000);
-	/* The descriptor and the time are good: it cannot fail. */
-	if (timerfd_settime(all->fd, TFD_TIMER_ABSTIME, &when, NULL) == 0)
-		all->set_us = all->first->due_us;
+	if (timerfd_settime(all->fd, TFD_TIMER_ABSTIME, &when, NULL) != 0)
+		return false;
+	all->set_us = all->first->due_us;
+	return true;
 }
 
 bool

@@ -275,6 +275,13 @@ conn_fill_large(struct conn *c, uint32_t front, uint32_t back)
 	return result;
 }
 
+/* What is no error of the connection: the same bytes can be copied. */
+static bool
+cannot_splice(int error)
+{
+	return error == EINVAL || error == ENOMEM || error == ENOBUFS;
+}
+
 enum conn_io
 conn_splice_in(struct conn *c, struct pipe *p, size_t max, size_t *got)
 {
@@ -299,7 +306,7 @@ conn_splice_in(struct conn *c, struct pipe *p, size_t max, size_t *got)
 		c->bytes_in += (size_t)n;
 		return CONN_OK;
 	}
-	if (n < 0 && errno == EINVAL)
+	if (n < 0 && cannot_splice(errno))
 		return failed(c, EINVAL);
 	c->readable = c->unsure = false;
 	if (n == 0) {
@@ -327,11 +334,36 @@ conn_splice_out(struct conn *c, struct pipe *p)
 		c->bytes_out += (size_t)n;
 		return CONN_OK;
 	}
+	if (n < 0 && cannot_splice(errno))
+		return failed(c, EINVAL);
 	/* The pipe was not empty, so it is the socket that was full. */
 	if (n == 0 || errno != EAGAIN)
 		return failed(c, n == 0 ? EIO : errno);
 	c->writable = false;
 	return CONN_AGAIN;
+}
+
+bool
+conn_unload(struct conn *c, struct pipe *p)
+{
+	struct buf *b = c->in;
+	ssize_t n;
+
+	if (b == NULL)
+		b = c->in = buf_get(&c->loop->bufs);
+	if (b == NULL)
+		return false;
+	buf_settle(b);
+	CHECK(p->len > 0 && b->start == b->end);
+	do
+		n = read(p->out, b->data + b->end,
+		    buf_room(b) < p->len ? buf_room(b) : p->len);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return false;
+	p->len -= (uint32_t)n;
+	b->mid = b->raw = b->end = b->end + (uint32_t)n;
+	return true;
 }
 
 uint32_t

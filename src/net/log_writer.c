@@ -20,8 +20,13 @@ void
 log_writer_call(struct log *l)
 {
 	uint64_t one = 1;
+	ssize_t n;
 
-	(void)!write(l->wake_fd, &one, sizeof(one));
+	/* Fails otherwise only when the counter is at its top: awake already.
+	 */
+	do
+		n = write(l->wake_fd, &one, sizeof(one));
+	while (n < 0 && errno == EINTR);
 }
 
 static void

@@ -145,7 +145,10 @@ turn(struct loop *l)
 		flags |= EVLOOP_NONBLOCK;
 	l->now_us = 0;
 	l->turn++;
-	alarms_set(l);
+	/* The descriptor and the time are good; should it fail all the same,
+	 * it is tried again at once. */
+	if (!alarms_set(l))
+		flags |= EVLOOP_NONBLOCK;
 	event_base_loop(l->base, flags);
 	/* Tasks that queue themselves again wait for the next turn, so that
 	 * the poll is never starved. */

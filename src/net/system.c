@@ -119,6 +119,34 @@ system_seed(void)
 	return seed;
 }
 
+bool
+system_write_pid(const char *path)
+{
+	char text[NUM_U64_DIGITS + 1];
+	struct textbuf out = textbuf_make(text, sizeof(text));
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	textbuf_u64(&out, (uint64_t)getpid());
+	textbuf_byte(&out, '\n');
+	n = write(fd, out.ptr, out.len);
+	return close(fd) == 0 && n == (ssize_t)out.len;
+}
+
+void
+system_remove_pid(const char *path)
+{
+	char bytes[FILE_BYTES];
+	struct span text = read_file(path, bytes, sizeof(bytes));
+	struct span word = next_word(&text);
+	uint64_t pid;
+
+	if (num_parse_u64(word, UINT64_MAX, &pid) && pid == (uint64_t)getpid())
+		unlink(path);
+}
+
 static uint64_t
 count_open_files(void)
 {

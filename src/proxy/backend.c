@@ -70,6 +70,16 @@ backend_free(struct backend *b)
 	free(b);
 }
 
+uint64_t
+backend_in_flight(const struct backend *b)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < b->n_lanes; i++)
+		sum += counter_get(&b->lanes[i].inflight);
+	return sum;
+}
+
 struct upstream *
 upstream_create(const char *name, uint32_t workers)
 {
@@ -114,6 +124,7 @@ upstream_free(struct upstream *u)
 	free(u->lanes);
 	rotation_free(atomic_load(&u->rotation));
 	rotation_free(atomic_load(&u->backup));
+	rotation_free(atomic_load(&u->resort));
 	free((void *)(uintptr_t)u->name);
 	free(u);
 }

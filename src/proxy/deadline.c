@@ -50,12 +50,12 @@ waits_for(const struct exchange *x)
 	}
 }
 
-struct deadline_mark
-deadline_mark(const struct exchange *x)
+static struct exchange_mark
+mark_now(const struct exchange *x)
 {
 	enum wait who = waits_for(x);
 	const struct back *back = x->attempt.back;
-	struct deadline_mark m = {.who = (int)who};
+	struct exchange_mark m = {.who = who};
 
 	if (who == WAIT_ANYBODY)
 		m.bytes = x->from.conn->bytes_in + x->from.conn->bytes_out;
@@ -67,15 +67,6 @@ deadline_mark(const struct exchange *x)
 		m.bytes = who == WAIT_BACKEND_SENDS ? back->conn.bytes_in
 						    : back->conn.bytes_out;
 	return m;
-}
-
-void
-deadline_progress(struct exchange *x, struct deadline_mark before)
-{
-	struct deadline_mark now = deadline_mark(x);
-
-	if (now.who != before.who || now.bytes != before.bytes)
-		x->progress_ms = loop_now_ms(x->from.w->loop);
 }
 
 /* Of attempt_timeout. */
@@ -175,10 +166,27 @@ next_deadline(const struct exchange *x)
 	return num_min_u64(limit, x->progress_ms + WHEEL_TICK_MS);
 }
 
+static void
+arm(struct exchange *x, struct exchange_mark now)
+{
+	x->mark = now;
+	loop_arm(x->from.w->loop, &x->timer, next_deadline(x));
+}
+
 void
 deadline_arm(struct exchange *x)
 {
-	loop_arm(x->from.w->loop, &x->timer, next_deadline(x));
+	arm(x, mark_now(x));
+}
+
+void
+deadline_progress(struct exchange *x)
+{
+	struct exchange_mark now = mark_now(x);
+
+	if (now.who != x->mark.who || now.bytes != x->mark.bytes)
+		x->progress_ms = loop_now_ms(x->from.w->loop);
+	arm(x, now);
 }
 
 void

@@ -108,6 +108,9 @@ order_queue(struct exchange *x, struct flow_input *in)
 static struct flow_input
 order_pick_fresh(struct exchange *x)
 {
+	/* One that drains gets nothing new, not even this. */
+	if (atomic_load(&x->picked->draining))
+		return order_pick(x);
 	attempt_init(
 	    &x->attempt, x, x->pool->cfg, x->fields + x->n_request_fields);
 	x->paused_ms = 0;
@@ -136,7 +139,13 @@ exchange_on_backoff(struct alarm *a)
 {
 	struct exchange *x = ALARM_OWNER(a, struct exchange, backoff);
 
-	CHECK(exchange_ok(x) && x->flow.state == FLOW_BACKING_OFF);
+	CHECK(exchange_ok(x));
+	if (x->flow.state == FLOW_WAITING) {
+		queue_look_again(x);
+		return;
+	}
+	/* Means nothing when the deadline was first and the answer waits for a
+	 * client that does not read. */
 	feed(x, exchange_event(FLOW_EV_WAITED));
 	if (x->flow.state != FLOW_DONE)
 		deadline_arm(x);
@@ -280,8 +289,10 @@ carry_out(
 }
 
 /* Tells the flow and does what it says, until nothing more follows at once.
- * Bounded: every event that an order gives moves the flow towards its end. */
-static void
+ * Bounded: every event that an order gives moves the flow towards its end.
+ * One copy, so that flow_step and the orders are inlined into it (3 % of a
+ * request's instructions). */
+static void __attribute__((noinline))
 feed(struct exchange *x, struct flow_input in)
 {
 	struct flow_orders o;
@@ -391,16 +402,13 @@ happened(struct exchange *x, struct flow_input *in)
 static void
 exchange_run(struct exchange *x)
 {
-	struct deadline_mark before = deadline_mark(x);
 	struct flow_input in;
 
 	CHECK(exchange_ok(x));
 	if (happened(x, &in))
 		feed(x, in);
-	if (x->flow.state == FLOW_DONE)
-		return;
-	deadline_progress(x, before);
-	deadline_arm(x);
+	if (x->flow.state != FLOW_DONE)
+		deadline_progress(x);
 }
 
 void
@@ -553,6 +561,7 @@ exchange_create(const struct exchange_from *from)
 	x->start_us = loop_now_us(w->loop);
 	x->progress_ms = x->start_us / 1000;
 	x->head_deadline_ms = 0;
+	x->mark = (struct exchange_mark){.bytes = from->conn->bytes_in};
 	x->bytes_in_before = record_bytes_in(from->conn);
 	x->bytes_out_before = from->conn->bytes_out;
 	counter_add(&w->stats.requests, 1);

@@ -50,21 +50,28 @@ picker_done(struct backend *b)
 		atomic_fetch_sub_explicit(&b->taken, 1, memory_order_relaxed);
 }
 
+/* An idle connection that this request does not take (it might be stale) gives
+ * its place to a fresh one. */
+static bool
+take_place_of_idle(struct worker *w, struct backend *b)
+{
+	struct list *idle = &b->lanes[w->index].idle;
+
+	if (list_empty(idle))
+		return false;
+	pool_close(LIST_OWNER(idle->prev, struct back, link));
+	return take_slot(b);
+}
+
 /* Idle connections of other workers hold slots: they are asked to go. */
 static void
 evict(struct exchange *x, struct backend *b)
 {
 	struct worker *w = x->from.w;
 
-	for (uint32_t i = 0; i < b->n_lanes; i++) {
-		struct lane *lane = &b->lanes[i];
-
-		if (i == w->index || atomic_exchange(&lane->evict_sent, true))
-			continue;
-		lane->evict.kind = WORKER_EVICT;
-		lane->evict.body = b;
-		mailbox_post(w->shared->all[i]->mail, &lane->evict);
-	}
+	for (uint32_t i = 0; i < b->n_lanes; i++)
+		if (i != w->index)
+			worker_evict(w->shared->all[i], b);
 }
 
 /* Stale connections say nothing about a backend. */
@@ -105,7 +112,7 @@ try(struct exchange *x, struct backend *b)
 		return PICKER_NONE;
 	if (attempt_lease(&x->attempt, b, max_idle_ms))
 		result = PICKER_LEASED;
-	else if (take_slot(b))
+	else if (take_slot(b) || take_place_of_idle(x->from.w, b))
 		result = PICKER_CONNECT;
 	if (result == PICKER_NONE) {
 		evict(x, b);
@@ -230,15 +237,27 @@ picker_pick(struct exchange *x)
 	result = look_at_both(x);
 	if (result != PICKER_NONE || x->n_notes == 0)
 		return result;
+	/* One that was ejected rather than one that has just failed. */
+	result = look(x,
+	    atomic_load_explicit(&x->upstream->resort, memory_order_acquire));
+	if (result != PICKER_NONE)
+		return result;
 	x->picking_again = true;
 	return look_at_both(x);
 }
 
+/* Below `max`: a place that an idle connection holds is to be had. */
 static bool
-has_slot(const struct backend *b)
+has_place(const struct backend *b)
 {
-	return b->max == 0 ||
-	    atomic_load_explicit(&b->slots, memory_order_relaxed) < b->max;
+	uint64_t inflight = 0;
+
+	if (b->max == 0 ||
+	    atomic_load_explicit(&b->slots, memory_order_relaxed) < b->max)
+		return true;
+	for (uint32_t i = 0; i < b->n_lanes; i++)
+		inflight += counter_get(&b->lanes[i].inflight);
+	return inflight < b->max;
 }
 
 static bool
@@ -246,7 +265,7 @@ has_other(const struct exchange *x, const struct rotation *r)
 {
 	for (size_t i = 0; r != NULL && i < r->n; i++)
 		if (r->all[i] != x->picked && tried(x, r->all[i]) == NULL &&
-		    has_slot(r->all[i]))
+		    has_place(r->all[i]))
 			return true;
 	return false;
 }

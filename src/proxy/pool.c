@@ -190,7 +190,7 @@ pool_return(
 	/* Anything that came beyond the response belongs to nobody. */
 	if (b->conn.readable || !conn_out_empty(&b->conn) ||
 	    b->conn.in != NULL || b->lane->n_idle >= share ||
-	    wanted_elsewhere(b)) {
+	    wanted_elsewhere(b) || atomic_load(&b->backend->draining)) {
 		pool_close(b);
 		return;
 	}

@@ -1,7 +1,5 @@
 #include "evenkeel/proxy/pump.h"
 
-#include <errno.h>
-
 /* A chunk line with CRLF, the CRLF behind the data, the last chunk. */
 #define LINE_BYTES  (NUM_HEX_DIGITS + 2)
 #define FRAME_BYTES 64
@@ -249,12 +247,38 @@ hand_over_framed(struct pump *p, struct buf *in, struct conn *sink)
 	return io == CONN_AGAIN ? PUMP_WANT_SINK : PUMP_DONE;
 }
 
+/* Hands over the head and data that goes out as it is and is short enough to
+ * be copied behind it. */
+static enum pump_result
+hand_over_text(struct pump *p, struct conn *source, struct conn *sink,
+    struct textbuf *head)
+{
+	struct buf *in = source->in;
+	enum conn_io io;
+	size_t sent;
+
+	if (in != NULL) {
+		textbuf_put(
+		    head, span_make(in->data + in->start, buf_ready_len(in)));
+		in->start = in->mid;
+	}
+	CHECK(!head->full);
+	io = conn_send(sink, &(struct iovec){head->ptr, head->len}, 1, &sent);
+	if (io == CONN_ERROR)
+		return PUMP_SINK_ERROR;
+	if (!conn_keep(sink, span_make(head->ptr + sent, head->len - sent)))
+		return PUMP_NO_MEMORY;
+	head->len = 0;
+	p->closed = p->ended;
+	return io == CONN_AGAIN ? PUMP_WANT_SINK : PUMP_DONE;
+}
+
 /*
  * Hands the head, the ready data and the end over to the sink.
  * PUMP_DONE: went well, though not all data may be taken.
  */
 static enum pump_result
-hand_over(struct pump *p, struct conn *source, struct conn *sink,
+hand_over_pieces(struct pump *p, struct conn *source, struct conn *sink,
     struct textbuf *head)
 {
 	struct buf *in = source->in;
@@ -268,7 +292,9 @@ hand_over(struct pump *p, struct conn *source, struct conn *sink,
 	if (p->chunked) {
 		if (head->len == 0 && !sink->writable)
 			return PUMP_WANT_SINK;
-		if (p->bulk && head->len == 0 && len > 0 && is_framed(p, in))
+		/* What is kept in front of it must stay as it is. */
+		if (p->bulk && p->forgotten && head->len == 0 && len > 0 &&
+		    is_framed(p, in))
 			return hand_over_framed(p, in, sink);
 		len = (uint32_t)num_min_size(len, chunk_room(sink, head));
 	}
@@ -444,8 +470,12 @@ empty_pipe(struct pump *p, struct conn *sink)
 	case CONN_AGAIN:
 		return PUMP_WANT_SINK;
 	default:
-		return PUMP_SINK_ERROR;
+		break;
 	}
+	if (sink->error != EINVAL)
+		return PUMP_SINK_ERROR;
+	p->unpiped = true;
+	return PUMP_DONE;
 }
 
 static bool
@@ -467,14 +497,29 @@ has_something(
 }
 
 static enum pump_result
+hand_over(struct pump *p, struct conn *source, struct conn *sink,
+    struct textbuf *head)
+{
+	if (!p->chunked && ready_len(source) <= PUMP_COPY_BYTES)
+		return hand_over_text(p, source, sink, head);
+	return hand_over_pieces(p, source, sink, head);
+}
+
+static enum pump_result
 round_trip(struct pump *p, struct conn *source, struct conn *sink,
     struct textbuf *head)
 {
+	bool piped = pipe_has_some(p) && !p->discard;
 	enum pump_result result;
 
 	/* Whatever lay in a buffer went before. */
-	if (pipe_has_some(p) && !p->discard)
+	if (piped && !p->unpiped)
 		return empty_pipe(p, sink);
+	if (piped && ready_len(source) == 0 && !conn_unload(source, p->pipe))
+		return PUMP_NO_MEMORY;
+	/* Nobody takes what was ready when the sink broke. */
+	if (p->discard && source->in != NULL)
+		source->in->start = source->in->mid;
 	result = decode(p, source);
 	if (result != PUMP_DONE)
 		return result;

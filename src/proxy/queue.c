@@ -14,14 +14,65 @@ first_of(const struct upstream_lane *lane)
 	return LIST_OWNER(lane->queue.next, struct exchange, waiting);
 }
 
+/* Until when: the first of the times that backends have asked it to wait for;
+ * 0: it may go to each. */
+static uint64_t
+held_until_ms(const struct exchange *x)
+{
+	uint64_t now_ms = loop_now_ms(x->from.w->loop), until_ms = 0;
+
+	for (size_t i = 0; i < x->n_notes; i++) {
+		uint64_t asked_ms = x->notes[i].asked_until_ms;
+
+		if (asked_ms > now_ms && (until_ms == 0 || asked_ms < until_ms))
+			until_ms = asked_ms;
+	}
+	return until_ms;
+}
+
+/* The first that is not held; NULL: there is none. */
+static struct exchange *
+first_free(const struct upstream_lane *lane)
+{
+	LIST_EACH(link, &lane->queue)
+	{
+		struct exchange *x = LIST_OWNER(link, struct exchange, waiting);
+
+		if (held_until_ms(x) == 0)
+			return x;
+	}
+	return NULL;
+}
+
 /* Tells the other workers how long this one's oldest has waited. */
 static void
 publish_oldest(struct upstream_lane *lane)
 {
-	uint64_t oldest = list_empty(&lane->queue) ? UPSTREAM_NOBODY
-						   : first_of(lane)->queued_us;
+	uint64_t oldest = UPSTREAM_NOBODY;
+	const struct exchange *x;
 
+	if (!list_empty(&lane->queue)) {
+		x = first_free(lane);
+		oldest = x == NULL ? UPSTREAM_HELD : x->queued_us;
+	}
 	atomic_store(&lane->oldest_us, oldest);
+}
+
+/* Joins for the first time. */
+static void
+begin_to_wait(struct exchange *x, struct upstream_lane *lane)
+{
+	struct loop *l = x->from.w->loop;
+	uint64_t until_ms = held_until_ms(x);
+
+	x->queued_us = loop_now_us(l);
+	list_push_back(&lane->queue, &x->waiting);
+	publish_oldest(lane);
+	if (until_ms != 0)
+		alarm_arm(l, &x->backoff, until_ms * 1000);
+	/* A slot may have been freed just before the count went up. */
+	if (first_of(lane) == x || first_free(lane) == x)
+		loop_ready(l, &lane->task);
 }
 
 bool
@@ -39,13 +90,14 @@ queue_join(struct exchange *x)
 		atomic_fetch_sub(&x->upstream->waiting, 1);
 		return false;
 	}
-	x->queued_us = loop_now_us(x->from.w->loop);
-	list_push_back(&lane->queue, &x->waiting);
-	publish_oldest(lane);
-	/* A slot may have been freed just before the count went up. */
-	if (first_of(lane) == x)
-		loop_ready(x->from.w->loop, &lane->task);
+	begin_to_wait(x, lane);
 	return true;
+}
+
+void
+queue_look_again(struct exchange *x)
+{
+	loop_ready(x->from.w->loop, &lane_of(x)->task);
 }
 
 void
@@ -62,17 +114,16 @@ queue_leave(struct exchange *x)
 bool
 queue_before(const struct exchange *x)
 {
-	return x->queued_us == 0 && !list_empty(&lane_of(x)->queue);
+	return x->queued_us == 0 && first_free(lane_of(x)) != NULL;
 }
 
-void
-queue_wake(struct worker *w, struct upstream *u)
+/* Wakes the worker whose oldest has waited longest, if there is one `below`. */
+static void
+wake(struct worker *w, struct upstream *u, uint64_t below)
 {
-	uint64_t oldest = UPSTREAM_NOBODY;
-	uint32_t who = w->index;
+	uint64_t oldest = below;
+	uint32_t who = u->n_lanes;
 
-	if (atomic_load(&u->waiting) == 0)
-		return;
 	for (uint32_t i = 0; i < u->n_lanes; i++) {
 		uint64_t since = atomic_load(&u->lanes[i].oldest_us);
 
@@ -81,6 +132,9 @@ queue_wake(struct worker *w, struct upstream *u)
 			who = i;
 		}
 	}
+	/* Who is counted and not seen here looks once more by himself. */
+	if (who == u->n_lanes)
+		return;
 	if (who == w->index) {
 		loop_ready(w->loop, &u->lanes[who].task);
 		return;
@@ -93,21 +147,48 @@ queue_wake(struct worker *w, struct upstream *u)
 }
 
 void
-queue_run(struct worker *w, struct upstream *u)
+queue_wake(struct worker *w, struct upstream *u)
 {
-	struct upstream_lane *lane = &u->lanes[w->index];
+	if (atomic_load(&u->waiting) > 0)
+		wake(w, u, UPSTREAM_NOBODY);
+}
 
-	/* Ends: each round takes one out for good, or stops. */
+/* Starts who can be started.  False: the next one finds none. */
+static bool
+start_all(struct upstream_lane *lane, struct list *held)
+{
+	/* Ends: each round takes one out, or is the last. */
 	while (!list_empty(&lane->queue)) {
 		struct exchange *x = first_of(lane);
 
 		list_remove(&x->waiting);
 		exchange_woken(x);
-		if (x->queued_us != 0)
-			return;
+		if (x->queued_us == 0)
+			continue;
+		if (held_until_ms(x) == 0)
+			return false;
+		list_remove(&x->waiting);
+		list_push_back(held, &x->waiting);
 	}
+	return true;
+}
+
+void
+queue_run(struct worker *w, struct upstream *u)
+{
+	struct upstream_lane *lane = &u->lanes[w->index];
+	struct list held;
+	bool all;
+
+	list_init(&held);
+	all = start_all(lane, &held);
+	/* In front of the others, as they were. */
+	list_splice_back(&held, &lane->queue);
+	list_splice_back(&lane->queue, &held);
+	publish_oldest(lane);
 	/* All of ours found one: there may be more for others. */
-	queue_wake(w, u);
+	if (all && atomic_load(&u->waiting) > 0)
+		wake(w, u, UPSTREAM_HELD);
 }
 
 void

@@ -199,15 +199,12 @@ _Static_assert((int)CFG_FORWARDED_X == (int)FORWARDED_X &&
     "the words of `forwarded` are its bits");
 
 /* The first bytes of a new connection to a backend that wants to know. */
-static void
+static void __attribute__((noinline))
 put_proxy_header(const struct exchange *x, struct textbuf *out)
 {
-	enum cfg_proxy_protocol version = x->pool->cfg->proxy_protocol;
 	struct proxyproto p = {.family = PROXYPROTO_UNKNOWN};
 	struct address local;
 
-	if (version == CFG_PROXY_PROTOCOL_OFF || x->attempt.reused)
-		return;
 	p.source.ip = x->from.peer;
 	p.source.port = x->from.peer_port;
 	if (address_of_socket(&local, x->from.conn->fd)) {
@@ -219,7 +216,7 @@ put_proxy_header(const struct exchange *x, struct textbuf *out)
 	    p.source.ip.family != IP_NONE)
 		p.family = p.source.ip.family == IP_V4 ? PROXYPROTO_INET4
 						       : PROXYPROTO_INET6;
-	if (version == CFG_PROXY_PROTOCOL_V1)
+	if (x->pool->cfg->proxy_protocol == CFG_PROXY_PROTOCOL_V1)
 		proxyproto_put_v1(out, &p);
 	else
 		proxyproto_put_v2(out, &p);
@@ -346,8 +343,11 @@ request_pump(struct exchange *x, struct textbuf *head, struct flow_input *in)
 		/* The rest of the body is read and forgotten, so that a client
 		 * that reads only when it has sent all gets the answer. */
 		x->upload.discard = true;
-		if (attempt_sent_any(a) || x->flow.state != FLOW_AWAITING)
+		if (attempt_sent_any(a) || x->flow.state != FLOW_AWAITING) {
+			/* Want of memory is no event of the connection. */
+			conn_again(x->from.conn);
 			return false;
+		}
 		attempt_send_failed(a);
 		*in = exchange_failed(x);
 		return true;
@@ -374,7 +374,9 @@ request_send(struct exchange *x, struct flow_input *in)
 	/* With a body it would not be clear where the tunnel begins. */
 	x->attempt.upgrade =
 	    x->framing.upgrade && x->framing.body == H1_BODY_NONE;
-	put_proxy_header(x, &head);
+	if (x->pool->cfg->proxy_protocol != CFG_PROXY_PROTOCOL_OFF &&
+	    !x->attempt.reused)
+		put_proxy_header(x, &head);
 	put_request_head(x, &head);
 	return request_pump(x, &head, in);
 }

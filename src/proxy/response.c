@@ -29,7 +29,7 @@ pass_interim(struct exchange *x, struct flow_input *in)
 		    &head, &a->head, attempt_head_base(a), &a->framing, &how);
 		/* One that a slow client has no room for is left out. */
 		io = conn_write(x->from.conn, textbuf_span(&head));
-		x->continued = true;
+		x->continued |= a->head.status == 100;
 	}
 	attempt_interim_done(a);
 	*in = exchange_event(FLOW_EV_CLIENT_GONE);

@@ -35,13 +35,13 @@ retrier_replayable(const struct exchange *x)
 const struct retry_facts *
 retrier_facts(struct exchange *x)
 {
-	uint64_t now_ms = loop_now_ms(x->from.w->loop);
-	uint64_t left_ms = WHEEL_NEVER;
+	/* The clock that stands still for an upload goes on in a wait. */
+	uint64_t clock_ms =
+	    x->uploading ? x->upload_since_ms : loop_now_ms(x->from.w->loop);
+	uint64_t left_ms = x->request_deadline_ms > clock_ms
+	    ? x->request_deadline_ms - clock_ms
+	    : 0;
 
-	if (!x->uploading)
-		left_ms = x->request_deadline_ms > now_ms
-		    ? x->request_deadline_ms - now_ms
-		    : 0;
 	x->facts = (struct retry_facts){.idempotent = request_idempotent(x),
 	    .status = x->attempt.head_us != 0 ? x->attempt.head.status : 0,
 	    .replayable = retrier_replayable(x),
@@ -68,11 +68,18 @@ take_one(_Atomic uint32_t *left)
 bool
 retrier_draw(struct exchange *x)
 {
+	struct worker_shared *shared = x->from.w->shared;
 	struct upstream *u = x->upstream;
 
 	if (!x->pool->budget_limited)
 		return true;
-	return take_one(&u->share_left) || take_one(&u->floor_left);
+	if (take_one(&u->share_left) || take_one(&u->floor_left))
+		return true;
+	/* It may be spent by what is known of a while ago. */
+	if (!atomic_load_explicit(&shared->short_sent, memory_order_relaxed) &&
+	    !atomic_exchange(&shared->short_sent, true))
+		shared->on_short(shared->arg);
+	return false;
 }
 
 static void

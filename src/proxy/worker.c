@@ -235,6 +235,18 @@ worker_pass(struct worker *w)
 	mailbox_post(w->mail, &w->pass_mail);
 }
 
+void
+worker_evict(struct worker *w, struct backend *b)
+{
+	struct lane *lane = &b->lanes[w->index];
+
+	if (atomic_exchange(&lane->evict_sent, true))
+		return;
+	lane->evict.kind = WORKER_EVICT;
+	lane->evict.body = b;
+	mailbox_post(w->mail, &lane->evict);
+}
+
 static bool
 listen_all(struct worker *w, const struct worker_bind *binds, size_t n)
 {

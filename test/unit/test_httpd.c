@@ -32,6 +32,12 @@ on_request(const struct httpd_request *r, struct httpd_answer *a, void *arg)
 		a->status = 404;
 		a->type = "text/html";
 	}
+	/* No unix socket: nobody is known. */
+	assert_false(r->peer.known);
+	if (span_equal(r->target, SPAN("/post-only"))) {
+		a->status = 405;
+		a->allow = "POST";
+	}
 	if (span_equal(r->target, SPAN("/large")))
 		for (int i = 0; i < 40000; i++)
 			textbuf_lit(a->body, "0123456789");
@@ -146,6 +152,8 @@ answers_to_the_letter(void **state)
 	    "Connection: close\r\n"
 	    "\r\n"
 	    "/a?b");
+	ask("PUT /post-only HTTP/1.0\r\n\r\n");
+	assert_non_null(strstr(answer, "\r\nAllow: POST\r\n"));
 	ask("GET /gone HTTP/1.0\r\n\r\n");
 	assert_string_equal(answer,
 	    "HTTP/1.1 404 Not Found\r\n"
@@ -157,7 +165,7 @@ answers_to_the_letter(void **state)
 	ask("HEAD /abc HTTP/1.0\r\n\r\n");
 	assert_non_null(strstr(answer, "Content-Length: 4\r\n"));
 	assert_true(ends_with("\r\n\r\n"));
-	assert_int_equal(asked, 3);
+	assert_int_equal(asked, 4);
 }
 
 /* A request that comes byte by byte, with a body that is read and forgotten,

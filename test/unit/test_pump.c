@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -618,6 +619,79 @@ discarded(void **state)
 	finish();
 }
 
+/* Says the wire from `at` on, and hears. */
+static enum pump_result
+say_the_rest(size_t at)
+{
+	uint64_t since_us = clock_monotonic_us();
+	enum pump_result r = PUMP_WANT_SOURCE;
+
+	while (r == PUMP_WANT_SOURCE || r == PUMP_WANT_SINK) {
+		ssize_t n = 0;
+
+		assert_true(clock_monotonic_us() - since_us < UNTIL_US);
+		if (at < wire_len)
+			n = send(from, wire + at, wire_len - at, MSG_NOSIGNAL);
+		at += n > 0 ? (size_t)n : 0;
+		r = run();
+		hear(ROOM);
+	}
+	while (to >= 0 && hear(ROOM))
+		;
+	return r;
+}
+
+/* What was ready when the sink broke is in nobody's way. */
+static void
+discarded_with_something_ready(void **state)
+{
+	static const size_t lengths[] = {20000, BUF_BYTES, 150000};
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++)
+		for (size_t l = 0; l < COUNT(lengths); l++) {
+			encode(kinds[k], LARGE, 9000, "");
+			begin(kinds[k], LARGE, k == 1, false);
+			say(wire, lengths[l]);
+			turn_once();
+			/* As it is when a head has been read. */
+			assert_int_equal(conn_fill(&source), CONN_OK);
+			(void)stuff_sink();
+			assert_int_equal(run(), PUMP_WANT_SINK);
+			assert_true(pump.bytes > sink.bytes_out);
+			close(to);
+			to = -1;
+			turn_once();
+			assert_int_equal(run(), PUMP_SINK_ERROR);
+			pump.discard = true;
+			assert_int_equal(say_the_rest(lengths[l]), PUMP_DONE);
+			assert_true(pump.bytes == LARGE);
+			finish();
+		}
+}
+
+/* The kernel takes no pipe for a descriptor that appends: what lies in one
+ * already is copied, as is all that follows. */
+static void
+copied_when_the_sink_takes_no_pipe(void **state)
+{
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		encode(H1_BODY_LENGTH, LARGE, 1, "");
+		begin(H1_BODY_LENGTH, LARGE, false, false);
+		say(wire, 200000);
+		if (late)
+			assert_int_equal(run_and_hear(ROOM), PUMP_WANT_SOURCE);
+		assert_false(pump.unpiped);
+		assert_int_equal(
+		    fcntl(sink.fd, F_SETFL, O_NONBLOCK | O_APPEND), 0);
+		assert_int_equal(say_the_rest(200000), PUMP_DONE);
+		assert_true(pump.unpiped);
+		assert_got(LARGE, false, "");
+		finish();
+	}
+}
+
 /* ---- a second sink ---- */
 
 static void
@@ -715,6 +789,8 @@ main(void)
 	    LOOPED(limits),
 	    LOOPED(the_sink_breaks),
 	    LOOPED(discarded),
+	    LOOPED(discarded_with_something_ready),
+	    LOOPED(copied_when_the_sink_takes_no_pipe),
 	    LOOPED(rewound),
 	    LOOPED(not_rewound_once_bytes_are_gone),
 	};

@@ -51,8 +51,8 @@ default_pool(void **state)
 	assert_string_equal(report_of(b),
 	    "pool web: 4 backends\n"
 	    "  longest wait of a client, its upload apart: 60 s, then "
-	    "request_timeout ends it (1 s in the queue, 3 attempts of 32 s, "
-	    "0.075 s between them, 1 s for a stale connection would be 98.075 "
+	    "request_timeout ends it (4 s in the queue, 3 attempts of 32 s, "
+	    "0.075 s between them, 1 s for a stale connection would be 101.075 "
 	    "s)\n"
 	    "  most attempts of a request: 3, the first and 2 retries; one "
 	    "more when a kept connection was stale\n"

@@ -24,6 +24,7 @@ static struct roster *roster;
 static char said[8192];
 static unsigned changes;
 static uint64_t now_ms;
+static uint64_t passed_generation; /* by all workers */
 
 static void
 on_change(void *arg)
@@ -57,7 +58,7 @@ static uint64_t
 passed(void *arg)
 {
 	(void)arg;
-	return UINT64_MAX;
+	return passed_generation;
 }
 
 static const struct publish_ops publish_ops = {.tell = tell, .passed = passed};
@@ -94,6 +95,7 @@ prepare(uint32_t n, uint32_t backups)
 	}
 	said[0] = '\0';
 	now_ms = 1000000;
+	passed_generation = UINT64_MAX;
 }
 
 static void
@@ -437,6 +439,76 @@ checks_end_an_ejection(void **state)
 	assert_int_equal(roster->pools[0].n_ejected[ROSTER_MAIN], 0);
 }
 
+static void
+refuse_requests(size_t i, uint32_t n)
+{
+	atomic_store(&backends[i]->failures, n);
+	atomic_store(&backends[i]->last_failure, ACCESS_CONNECT_REFUSED);
+	roster_failing(roster, backends[i], now_ms);
+	publish();
+}
+
+/* Ejected because it refused, while checks find it open: it is back after
+ * `rise` of them in a row.  That says nothing about one that broke off. */
+static void
+checks_refute_what_was_refused(void **state)
+{
+	(void)state;
+	prepare(4, 0);
+	begin();
+	refuse_requests(0, 5);
+	fail_requests(1, 5);
+	assert_string_equal(main_turns(), "0011");
+	assert_string_equal(turns(&pool.upstream->resort), "1100");
+	said[0] = '\0';
+	check(0, 1, NULL);
+	check(0, 1, "refused");
+	check(0, 1, NULL);
+	check(1, 4, NULL);
+	assert_string_equal(main_turns(), "0011");
+	check(0, 1, NULL);
+	assert_string_equal(main_turns(), "1011");
+	assert_string_equal(turns(&pool.upstream->resort), "0100");
+	assert_said("I pool web: backend b0 is back before its ejection is "
+		    "over: 2 checks passed\n");
+}
+
+/* No ejection leaves a pool without a usable backend, when the last one goes
+ * down. */
+static void
+the_ejected_are_better_than_none(void **state)
+{
+	(void)state;
+	prepare(3, 0);
+	begin();
+	fail_requests(0, 5);
+	check(1, 3, "refused");
+	assert_string_equal(main_turns(), "001");
+	check(2, 3, "refused");
+	assert_string_equal(main_turns(), "100");
+	assert_string_equal(turns(&pool.upstream->resort), "-");
+	assert_int_equal(roster->pools[0].n_ejected[ROSTER_MAIN], 0);
+}
+
+/* The last usable one that fails, too, stays; nobody is called back for it,
+ * again and again: a retry finds the ejected in `resort`. */
+static void
+the_last_fails_too(void **state)
+{
+	(void)state;
+	prepare(2, 0);
+	begin();
+	fail_requests(0, 5);
+	said[0] = '\0';
+	fail_requests(1, 5);
+	fail_requests(1, 6);
+	assert_string_equal(main_turns(), "01");
+	assert_string_equal(turns(&pool.upstream->resort), "10");
+	assert_said("W pool web: backend b1 is not ejected, being the last "
+		    "that is usable: 5 attempts failed in a row, last: "
+		    "reset\n");
+}
+
 /* An ejection that ends while checks say down changes nothing. */
 static void
 ejection_ends_while_down(void **state)
@@ -465,7 +537,7 @@ drained(void **state)
 	prepare(2, 0);
 	cfg.slow_start_ms = 10000;
 	begin();
-	roster_drain(roster, member(0), true, now_ms);
+	roster_drain(roster, member(0), true, "", now_ms);
 	publish();
 	assert_string_equal(main_turns(), "01");
 	assert_said("I pool web: backend b0 is draining: it gets no new "
@@ -473,9 +545,132 @@ drained(void **state)
 	check(0, 3, "x");
 	assert_int_equal(member(0)->state, ROSTER_DRAINING);
 	check(0, 2, NULL);
-	roster_drain(roster, member(0), false, now_ms);
+	roster_drain(roster, member(0), false, "", now_ms);
 	publish();
 	/* That was no recovery. */
+	assert_string_equal(main_turns(), "11");
+}
+
+/* Over when nothing is in flight and nothing can come. */
+static void
+drain_is_over(void **state)
+{
+	struct counter *inflight;
+
+	(void)state;
+	prepare(2, 0);
+	begin();
+	inflight = &backends[0]->lanes[1].inflight;
+	counter_add(inflight, 1);
+	passed_generation = published.generation;
+	assert_false(atomic_load(&backends[0]->draining));
+	assert_false(roster_drained(roster, member(0)));
+	roster_drain(roster, member(0), true, "uid 7, pid 8", now_ms);
+	assert_true(atomic_load(&backends[0]->draining));
+	assert_said("I pool web: backend b0 is draining: it gets no new "
+		    "requests, asked for by uid 7, pid 8\n");
+	assert_string_equal(member(0)->why, "asked for by uid 7, pid 8");
+	counter_add(inflight, (uint64_t)-1);
+	/* Not published yet; then not taken notice of. */
+	assert_false(roster_drained(roster, member(0)));
+	publish();
+	assert_string_equal(main_turns(), "01");
+	assert_false(roster_drained(roster, member(0)));
+	passed_generation = published.generation;
+	assert_true(roster_drained(roster, member(0)));
+	assert_false(roster_drained(roster, member(1)));
+	/* One that came from an old rotation in the last moment. */
+	counter_add(inflight, 1);
+	assert_false(roster_drained(roster, member(0)));
+	counter_add(inflight, (uint64_t)-1);
+	/* What is published later does not matter to it. */
+	roster_drain(roster, member(1), true, "", now_ms);
+	assert_false(roster_drained(roster, member(1)));
+	publish();
+	assert_false(roster_drained(roster, member(1)));
+	passed_generation = published.generation;
+	assert_true(roster_drained(roster, member(0)));
+	assert_true(roster_drained(roster, member(1)));
+	roster_drain(roster, member(0), false, "", now_ms);
+	assert_false(atomic_load(&backends[0]->draining));
+	assert_false(roster_drained(roster, member(0)));
+}
+
+static void
+drain_again(void **state)
+{
+	(void)state;
+	prepare(2, 0);
+	begin();
+	roster_drain(roster, member(0), true, "", now_ms);
+	publish();
+	assert_said("I pool web: backend b0 is draining: it gets no new "
+		    "requests\n");
+	now_ms += 5000;
+	roster_drain(roster, member(0), true, "uid 7", now_ms);
+	assert_said("");
+	assert_string_equal(member(0)->why, "asked for");
+	assert_int_equal(member(0)->since_ms, now_ms - 5000);
+}
+
+static void
+drain_of_one_that_is_down(void **state)
+{
+	(void)state;
+	prepare(2, 0);
+	cfg.slow_start_ms = 10000;
+	begin();
+	check(0, 3, "x");
+	roster_drain(roster, member(0), true, "", now_ms);
+	publish();
+	assert_int_equal(member(0)->state, ROSTER_DRAINING);
+	roster_drain(roster, member(0), false, "", now_ms);
+	publish();
+	assert_int_equal(member(0)->state, ROSTER_DOWN);
+	assert_string_equal(member(0)->why, "checks failed, last: x");
+	assert_string_equal(main_turns(), "01");
+	/* And this is a recovery. */
+	check(0, 2, NULL);
+	assert_int_equal(member(0)->state, ROSTER_UP);
+	assert_int_equal(atomic_load(&backends[0]->weight_now), 10);
+}
+
+static void
+drain_of_one_that_is_ejected(void **state)
+{
+	(void)state;
+	prepare(3, 0);
+	begin();
+	fail_requests(0, 5);
+	assert_int_equal(member(0)->state, ROSTER_EJECTED);
+	roster_drain(roster, member(0), true, "", now_ms);
+	roster_drain(roster, member(0), false, "", now_ms);
+	assert_int_equal(member(0)->state, ROSTER_EJECTED);
+	roster_drain(roster, member(0), true, "", now_ms);
+	now_ms += 10000;
+	roster_tick(roster, now_ms);
+	publish();
+	assert_int_equal(member(0)->state, ROSTER_DRAINING);
+	roster_drain(roster, member(0), false, "", now_ms);
+	publish();
+	assert_int_equal(member(0)->state, ROSTER_UP);
+}
+
+static void
+drain_survives_its_roster(void **state)
+{
+	(void)state;
+	prepare(2, 0);
+	begin();
+	roster_drain(roster, member(0), true, "", now_ms);
+	publish();
+	publish_close(&published);
+	enroll_free(roster);
+	begin();
+	assert_int_equal(member(0)->state, ROSTER_DRAINING);
+	assert_string_equal(main_turns(), "01");
+	roster_drain(roster, member(0), false, "", now_ms);
+	publish();
 	assert_string_equal(main_turns(), "11");
 }
 
@@ -604,8 +799,16 @@ main(void)
 	    ROSTER(retry_after_is_kept),
 	    ROSTER(off_means_off),
 	    ROSTER(checks_end_an_ejection),
+	    ROSTER(checks_refute_what_was_refused),
+	    ROSTER(the_ejected_are_better_than_none),
+	    ROSTER(the_last_fails_too),
 	    ROSTER(ejection_ends_while_down),
 	    ROSTER(drained),
+	    ROSTER(drain_is_over),
+	    ROSTER(drain_again),
+	    ROSTER(drain_of_one_that_is_down),
+	    ROSTER(drain_of_one_that_is_ejected),
+	    ROSTER(drain_survives_its_roster),
 	    ROSTER(weight_rises),
 	    ROSTER(short_starts_have_few_steps),
 	    ROSTER(interrupted_start),

@@ -22,7 +22,7 @@ defaults(void **state)
 	p = &b->cfg->pools[0];
 	assert_int_equal(worst_attempt_ms(p), 32000);
 	assert_int_equal(worst_waits_ms(p), 25 + 50);
-	assert_int_equal(worst_request_ms(p), 1000 + 3 * 32000 + 75 + 1000);
+	assert_int_equal(worst_request_ms(p), 4 * 1000 + 3 * 32000 + 75 + 1000);
 	assert_int_equal(worst_down_ms(p), 3 * 2200 + 1000);
 	assert_int_equal(worst_up_ms(p), 2 * 2200 + 1000);
 	assert_int_equal(worst_ejected(p), 1);
@@ -40,7 +40,7 @@ attempts_end_at_the_first_limit(void **state)
 	    "keepalive=0", "queue_timeout=10ms");
 	assert_int_equal(worst_attempt_ms(&b->cfg->pools[0]), 3000);
 	assert_int_equal(
-	    worst_request_ms(&b->cfg->pools[0]), 10 + 2 * 3000 + 25);
+	    worst_request_ms(&b->cfg->pools[0]), 2 * 10 + 2 * 3000 + 25);
 	built_free(b);
 }
 
@@ -141,7 +141,7 @@ nothing_overflows(void **state)
 	    "health_fall=1000", "health_rise=1000");
 	p = &b->cfg->pools[0];
 	assert_int_equal(worst_request_ms(p),
-	    MS_DAY + 11 * 2 * MS_DAY + 10 * MS_DAY + WORST_STALE_MS);
+	    12 * MS_DAY + 11 * 2 * MS_DAY + 10 * MS_DAY + WORST_STALE_MS);
 	assert_int_equal(worst_down_ms(p), 1100 * MS_DAY + MS_DAY);
 	assert_int_equal(worst_up_ms(p), 1100 * MS_DAY + MS_DAY);
 	built_free(b);

@@ -68,6 +68,9 @@ size_t num_put_u64(char *out, uint64_t value);
 size_t num_put_hex(char *out, uint64_t value);
 
 /* The same with leading zeros: always NUM_HEX_DIGITS bytes. */
+/*@ requires \valid(out + (0 .. NUM_HEX_DIGITS - 1));
+    assigns out[0 .. NUM_HEX_DIGITS - 1];
+*/
 void num_put_hex_padded(char *out, uint64_t value);
 
 /* a + b and a * b, or UINT64_MAX when that does not fit. */

@@ -84,6 +84,8 @@ struct cfg_global {
 	const char *access_log; /* "off", "stdout" or a path */
 	enum cfg_access_format access_log_format;
 	const char *control;      /* path; empty: the default for this user */
+	const char *user, *group; /* name or number; empty: stay */
+	const char *pid_file;     /* path; empty: none */
 	uint32_t max_connections; /* CFG_AUTO or 1.. */
 	uint32_t shutdown_timeout_ms;
 };

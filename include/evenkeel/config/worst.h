@@ -20,6 +20,9 @@
 uint64_t worst_attempt_ms(const struct cfg_pool *p);
 /* The waits before all retries together, by their ceilings. */
 uint64_t worst_waits_ms(const struct cfg_pool *p);
+/* In the queue: before each attempt, and before the fresh connection that
+ * replaces a stale one. */
+uint64_t worst_queue_ms(const struct cfg_pool *p);
 /* From its arrival to an answer, if request_timeout were not: the queue, all
  * attempts and waits, and a connection that was stale. */
 uint64_t worst_request_ms(const struct cfg_pool *p);

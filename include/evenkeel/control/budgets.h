@@ -10,7 +10,7 @@
  * When nothing has happened for BUDGETS_QUIET_MS, a step comes only once a
  * second.  That allows no retry too many (requests and retries count as of the
  * step that sees them, later than they were), and the first burst has the whole
- * floor at once, and its share within a second.
+ * floor at once; whoever finds nothing left asks for a step (control/guard).
  *
  * Layer: control.  The control thread; time comes from the caller.
  */

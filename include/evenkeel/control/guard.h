@@ -22,6 +22,8 @@
 #define GUARD_CROWDED_MS 1000U
 /* Looks for replaced rotations that can be freed. */
 #define GUARD_COLLECT_MS 250U
+/* From one step of the budgets to the next, when one is spent. */
+#define GUARD_SHORT_MS 20U
 
 struct guard;
 
@@ -40,6 +42,13 @@ void guard_free(struct guard *g);
 
 /* A worker has mailed that `b` is failing (worker_shared.on_failing). */
 void guard_failing(struct guard *g, struct backend *b);
+
+/* Somebody, said by `who`, wants it drained or no longer; workers close the
+ * idle connections to one that drains. */
+void guard_drain(
+    struct guard *g, struct roster_member *m, bool draining, const char *who);
+/* A worker has mailed that a retry budget is spent (worker_shared.on_short). */
+void guard_short(struct guard *g);
 
 const struct roster *guard_roster(const struct guard *g);
 /* Replaced rotations that some worker may still be looking at. */

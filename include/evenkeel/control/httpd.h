@@ -14,6 +14,7 @@
 #include "evenkeel/base/textbuf.h"
 #include "evenkeel/http/head.h"
 #include "evenkeel/net/loop.h"
+#include "evenkeel/net/peer.h"
 
 /* Connections at a time; for one more the oldest that is silent has to go. */
 #define HTTPD_CONNECTIONS 256
@@ -26,11 +27,13 @@
 struct httpd_request {
 	enum h1_method method;
 	struct span target; /* with its query */
+	struct peer peer;   /* of what is not only read: who asks */
 };
 
 struct httpd_answer {
 	unsigned status;      /* 200 unless the handler says otherwise */
 	const char *type;     /* Content-Type; text/plain unless it says so */
+	const char *allow;    /* of a 405; "GET, HEAD" unless it says so */
 	struct textbuf *body; /* appended to; when it gets full the handler is
 				 called again with more room */
 };

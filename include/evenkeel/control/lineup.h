@@ -2,7 +2,8 @@
  * lineup - from the roster to the rotations that workers pick from: who is
  * usable, with the weight that a slow start leaves him.
  *
- * A pool has two rotations, one of its backups and one of the others.  Those of
+ * A pool has three rotations: of its backups, of the others, and of those that
+ * are ejected, for retries that have tried all usable ones.  Those of
  * all marked pools are made and published together, so that many changes at a
  * time cost one.
  *

@@ -57,6 +57,9 @@ void publish_swap(
 /* After the last of some swaps: tells the readers, and frees what it can. */
 void publish_tell(struct publish *p);
 
+/* Whether no worker can be looking at what `generation` has replaced. */
+bool publish_passed(const struct publish *p, uint64_t generation);
+
 /* Frees what it can.  True: something is left to be freed. */
 bool publish_collect(struct publish *p);
 

@@ -10,6 +10,10 @@
  *
  * A change marks the pool; control/lineup then makes its rotations anew.
  *
+ * An ejection ends when its time is over; at once when no other backend of the
+ * pool is usable; and, when it was for connections that failed, as soon as
+ * health_rise checks in a row have shown that connections work.
+ *
  * Ejections are limited among peers: those of a pool that are not backups, and
  * its backups.  At most eject_max of the peers are out at a time, and the last
  * usable backend of the pool is never ejected, whoever its peers are.
@@ -59,6 +63,8 @@ struct roster_member {
 	bool been_up; /* at some time: coming up then is a recovery */
 	struct health health;
 	struct eject eject;
+	bool unreachable;  /* ejected because connects failed */
+	uint32_t good_row; /* good checks in a row since it was ejected */
 	enum roster_state state;
 	uint64_t since_ms;      /* of `state` */
 	uint64_t down_since_ms; /* of the health */
@@ -82,8 +88,9 @@ struct roster_pool {
 	uint32_t n[ROSTER_PEERS];
 	uint32_t in_state[ROSTER_PEERS][ROSTER_STATES];
 	uint32_t n_ejected[ROSTER_PEERS];
-	bool marked;  /* its rotations are to be made anew */
-	bool told_up; /* it was usable when that was last said */
+	bool marked;         /* its rotations are to be made anew */
+	uint64_t generation; /* that told its present rotations */
+	bool told_up;        /* it was usable when that was last said */
 	bool told_backup;
 };
 
@@ -117,9 +124,14 @@ void roster_checked(struct roster *r, struct roster_member *m,
 /* As many attempts on `b` as the pool says may have failed in a row. */
 void roster_failing(struct roster *r, struct backend *b, uint64_t now_ms);
 
-/* Somebody wants it drained, or no longer. */
-void roster_drain(
-    struct roster *r, struct roster_member *m, bool draining, uint64_t now_ms);
+/* Somebody wants it drained, or no longer; `who` says who in a few words, or is
+ * empty. */
+void roster_drain(struct roster *r, struct roster_member *m, bool draining,
+    const char *who, uint64_t now_ms);
+
+/* It is draining, and no request is in flight on it nor can one come: no worker
+ * looks at a rotation with it any more. */
+bool roster_drained(const struct roster *r, const struct roster_member *m);
 
 /* What is due: ejections that are over, steps of a slow start. */
 void roster_tick(struct roster *r, uint64_t now_ms);

@@ -65,7 +65,8 @@ void alarm_cancel(struct loop *l, struct alarm *a);
 bool alarms_open(struct loop *l) __attribute__((warn_unused_result));
 void alarms_close(struct loop *l);
 
-/* Before a poll: sets the timer when a nearer alarm has come. */
-void alarms_set(struct loop *l);
+/* Before a poll: sets the timer when a nearer alarm has come.  False: that
+ * failed, and should be tried again. */
+bool alarms_set(struct loop *l) __attribute__((warn_unused_result));
 
 #endif

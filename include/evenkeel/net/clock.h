@@ -11,6 +11,10 @@
 /* Monotonic; never goes back, starts anywhere. */
 uint64_t clock_monotonic_us(void);
 
+/* Returns so much later, or a little earlier after a signal.  Not for a thread
+ * that runs a loop. */
+void clock_sleep_ms(uint32_t ms);
+
 /* Milliseconds since the Unix epoch. */
 uint64_t clock_unix_ms(void);
 

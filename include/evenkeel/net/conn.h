@@ -126,14 +126,19 @@ conn_fill_large(struct conn *c, uint32_t front, uint32_t back) WARN_UNUSED;
 /*
  * Moves at most `max` > 0 bytes from the socket into `p`, which is empty.
  * CONN_AGAIN: the socket is empty, for certain.  CONN_ERROR with EINVAL: this
- * socket cannot do that, and nothing was lost.
+ * socket cannot do that, or not now for want of memory, and nothing was lost.
  */
 enum conn_io conn_splice_in(
     struct conn *c, struct pipe *p, size_t max, size_t *got) WARN_UNUSED;
 
 /* Moves bytes of `p`, which has some, to the socket.  Never behind bytes that
- * wait in `out`.  CONN_OK: some went.  SIGPIPE must be ignored. */
+ * wait in `out`.  CONN_OK: some went; CONN_ERROR with EINVAL: as above.
+ * SIGPIPE must be ignored. */
 enum conn_io conn_splice_out(struct conn *c, struct pipe *p) WARN_UNUSED;
+
+/* Copies bytes of `p`, which has some, to c->in, as data that is ready; only
+ * when nothing lies there but a kept head.  False: no memory. */
+bool conn_unload(struct conn *c, struct pipe *p) WARN_UNUSED;
 
 /* Gives c->in back when nothing lies in it, a kept head included. */
 void conn_release_in(struct conn *c);

@@ -21,6 +21,13 @@ uint64_t system_raise_files(void);
 /* Random bytes of the kernel, for seeds. */
 uint64_t system_seed(void);
 
+/* Writes the number of this process to a file, in place of what is there.
+ * False: errno says why. */
+bool system_write_pid(const char *path) WARN_UNUSED;
+
+/* Removes it, if it still has this number. */
+void system_remove_pid(const char *path);
+
 /* Numbers about this process, for process_* metrics. */
 struct system_usage {
 	uint64_t cpu_us;

@@ -68,8 +68,7 @@ struct retry_facts {
 	bool other_usable;           /* a usable backend is untried */
 	uint32_t retries;            /* made so far (stale ones are none) */
 	uint64_t retry_after_ms;     /* of the response; 0: none */
-	uint64_t left_ms;            /* until request_timeout; UINT64_MAX: its
-					clock stands still */
+	uint64_t left_ms;            /* until request_timeout, by its clock */
 	uint64_t random;             /* 64 uniform bits */
 };
 

@@ -50,6 +50,9 @@ struct backend {
 	uint32_t weight;
 	uint32_t max;  /* connections, idle ones included; 0: no limit */
 	bool compared; /* its pool looks at `taken` */
+	/* Written by control before the rotations without it are published:
+	 * no connection to it is kept or replaced any more. */
+	_Atomic bool draining;
 	uint32_t n_lanes;
 	struct lane *lanes; /* [worker] */
 	struct upstream *upstream;
@@ -93,8 +96,10 @@ struct rotation {
 	struct backend *turn[];
 };
 
-/* oldest_us of a lane in whose queue nobody waits. */
+/* oldest_us of a lane in whose queue nobody waits, or only such as may not go
+ * to every backend. */
 #define UPSTREAM_NOBODY UINT64_MAX
+#define UPSTREAM_HELD   (UINT64_MAX - 1)
 
 /* One worker's part of a pool. */
 struct upstream_lane {
@@ -107,7 +112,7 @@ struct upstream_lane {
 	struct histogram backoff;              /* waits before retries */
 	struct list queue; /* of struct exchange, oldest first; the worker's */
 	_Atomic uint64_t oldest_us; /* when its first began to wait; or
-				       UPSTREAM_NOBODY */
+				       UPSTREAM_NOBODY, UPSTREAM_HELD */
 	struct mail wake;           /* to the worker: try the queue again */
 	_Atomic bool wake_sent;
 	struct loop_task task; /* the worker's: the same, in this turn */
@@ -122,6 +127,8 @@ struct upstream {
 	struct upstream_lane *lanes;       /* [worker] */
 	struct rotation *_Atomic rotation; /* NULL: nothing usable */
 	struct rotation *_Atomic backup;   /* used when nothing else is */
+	struct rotation *_Atomic resort;   /* the ejected: for a retry that has
+					      tried all others */
 	/* Shared by all workers, on a line of its own: strict rotation. */
 	alignas(STATS_LINE) _Atomic uint64_t cursor;
 	/* Requests that wait for a backend, over all workers. */
@@ -144,6 +151,10 @@ struct backend *backend_create(const char *name, const struct address *a,
     uint32_t weight, uint32_t workers) WARN_UNUSED;
 /* Its idle connections must have been closed. */
 void backend_free(struct backend *b);
+
+/* Requests, tunnels included, over all workers.  Each number was true, if not
+ * all at once. */
+uint64_t backend_in_flight(const struct backend *b);
 
 struct upstream *
 upstream_create(const char *name, uint32_t workers) WARN_UNUSED;

@@ -32,19 +32,14 @@
 
 #include "evenkeel/proxy/exchange.h"
 
-/* Whom it waits for, and how far they have come. */
-struct deadline_mark {
-	int who;
-	uint64_t bytes;
-};
-
-/* Taken before anything is done; then progress says whether a gap begins anew:
- * only what the awaited side does counts, or that it is another's turn. */
-struct deadline_mark deadline_mark(const struct exchange *x);
-void deadline_progress(struct exchange *x, struct deadline_mark before);
-
-/* Arms the exchange's timer for whatever it waits for now. */
+/* Whatever was done is over: arms the exchange's timer for what it waits for
+ * now. */
 void deadline_arm(struct exchange *x);
+
+/* The same after something came or went on a connection: whether a gap begins
+ * anew.  Only what the awaited side did since the timer was armed counts, or
+ * that it is another's turn. */
+void deadline_progress(struct exchange *x);
 
 /* What has run out by `now_ms`: true and the event for the flow, or false when
  * nothing has (the timer is then armed anew). */

@@ -63,6 +63,12 @@ struct exchange_attempt_note {
 	uint64_t asked_until_ms; /* Retry-After; 0: none */
 };
 
+/* Whom it waits for, and how far they have come (deadline). */
+struct exchange_mark {
+	unsigned who;
+	uint64_t bytes;
+};
+
 struct exchange {
 	uint32_t magic;
 	struct exchange_from from;
@@ -84,7 +90,7 @@ struct exchange {
 	/* the request */
 	uint32_t head_off;  /* in the client's buffer */
 	bool head_done;     /* parsed; `framing` holds */
-	bool continued;     /* a 1xx was passed on */
+	bool continued;     /* a 100 was passed on */
 	bool uploading;     /* body bytes are still to come from the client */
 	bool upload_over;   /* nothing more goes to the backend */
 	bool upload_failed; /* ...because it takes nothing more */
@@ -109,12 +115,13 @@ struct exchange {
 	/* time, monotonic */
 	uint64_t start_us;
 	uint64_t head_deadline_ms,
-	    request_deadline_ms;  /* 0: no byte of a head */
-	uint64_t upload_since_ms; /* when the clock of request_timeout stopped
-				   */
-	uint64_t paused_ms;       /* ...of the present attempt's time */
-	uint64_t wait_since_us;   /* the last attempt ended, or none began */
-	uint64_t progress_ms;     /* the last byte of a body moved */
+	    request_deadline_ms;   /* 0: no byte of a head */
+	uint64_t upload_since_ms;  /* when the clock of request_timeout stopped
+				    */
+	uint64_t paused_ms;        /* ...of the present attempt's time */
+	uint64_t wait_since_us;    /* the last attempt ended, or none began */
+	uint64_t progress_ms;      /* the last byte of a body moved */
+	struct exchange_mark mark; /* when the timer was armed */
 	uint32_t body_timeout_ms, stream_timeout_ms, send_timeout_ms;
 
 	/* the record */

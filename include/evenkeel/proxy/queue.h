@@ -9,6 +9,9 @@
  * backend, and a slot is freed before the count is read, both sequentially
  * consistent, so one of the two sees the other.
  *
+ * A retry is held when a backend has asked it to come later (Retry-After): it
+ * waits for another one, or for that time, and those behind it may pass.
+ *
  * When a backend comes back, each worker is told that there are new rotations
  * and looks at its own queues: who joins later sees the new ones himself.
  *
@@ -25,6 +28,9 @@ bool queue_join(struct exchange *x) WARN_UNUSED;
 
 /* Takes `x` out, for good.  Harmless when it is in none. */
 void queue_leave(struct exchange *x);
+
+/* The time has come that `x` was held for. */
+void queue_look_again(struct exchange *x);
 
 /* Whether others of the pool wait already, so that `x` must not pass them. */
 bool queue_before(const struct exchange *x);

@@ -43,6 +43,11 @@ struct worker_shared {
 	/* As many attempts on `b` as eject_failures says have failed in a row;
 	 * told again by each further one.  The worker's thread. */
 	void (*on_failing)(struct backend *b, void *arg);
+	/* A retry found its pool's budget spent, for the first time since
+	 * `short_sent` was taken back.  The worker's thread. */
+	void (*on_short)(void *arg);
+	_Atomic bool short_sent;
+	struct mail short_mail; /* for whoever on_short tells */
 	void *arg;
 };
 
@@ -55,7 +60,7 @@ enum worker_order {
 	WORKER_DRAIN, /* accept nothing, end idle clients, finish the others */
 	WORKER_STOP,  /* end everything now; worker_run returns */
 	WORKER_ORDERS,
-	/* from other workers */
+	/* from other workers, and WORKER_EVICT from control too */
 	WORKER_ACCEPT = WORKER_ORDERS, /* there is room */
 	WORKER_WAKE,  /* body: the struct upstream to look at */
 	WORKER_EVICT, /* body: the struct backend to close idle ones of */
@@ -116,6 +121,10 @@ void worker_post(struct worker *w, enum worker_order order);
  * Cannot fail.
  */
 void worker_pass(struct worker *w);
+
+/* Any thread: has the worker close its idle connections to `b`, soon.  Cannot
+ * fail. */
+void worker_evict(struct worker *w, struct backend *b);
 
 /* One of its clients has ended (from client): it may be drained now. */
 void worker_client_ended(struct worker *w);

@@ -1,0 +1,29 @@
+/*
+ * orders - what the control socket takes besides reading: drain and undrain.
+ *
+ *   POST /drain?pool=P&backend=B     no new requests; says so in words
+ *   GET  /drain?pool=P&backend=B     "draining N", "drained 0" or "serving N":
+ *                                    N requests are in flight
+ *   POST /undrain?pool=P&backend=B
+ *
+ * Who wants to wait asks again: nobody's wait is kept here.  What nobody knows
+ * is 404, with the nearest known name in the text.
+ *
+ * Layer: control.  The control thread.
+ */
+#ifndef EVENKEEL_CONTROL_ORDERS_H
+#define EVENKEEL_CONTROL_ORDERS_H
+
+#include "evenkeel/control/guard.h"
+#include "evenkeel/control/pages.h"
+
+struct orders {
+	struct guard *guard;
+	struct pages *pages; /* for everything that is only read */
+};
+
+/* The control socket's handler; `arg` is the struct orders. */
+void orders_on_control(
+    const struct httpd_request *r, struct httpd_answer *a, void *arg);
+
+#endif
