@@ -1,5 +1,6 @@
 """Verbs, exit codes, messages."""
 import json
+import os
 import socket
 import subprocess
 
@@ -107,6 +108,15 @@ def test_missing_file(tmp_path):
     r = subprocess.run([build_of(), "-c", tmp_path / "none.ini", "check"], text=True,
                        capture_output=True, env=environment(), timeout=10, check=False)
     assert r.returncode == 2 and "none.ini" in r.stderr
+
+
+def test_no_file_anywhere(tmp_path):
+    if os.path.exists("/etc/evenkeel/lb.ini"):
+        pytest.skip("this machine has one")
+    r = subprocess.run([build_of()], text=True, capture_output=True, cwd=tmp_path,
+                       env=environment(), timeout=10, check=False)
+    assert r.returncode == 2
+    assert "lb.ini" in r.stderr and "/etc/evenkeel/lb.ini" in r.stderr and "-c FILE" in r.stderr
 
 
 def test_crlf_bom_and_comments_are_accepted(tmp_path):

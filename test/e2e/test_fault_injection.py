@@ -5,6 +5,7 @@ EVENKEEL_FAULTS=full also fails the n-th and those behind it, and takes every er
 everywhere; ./dev test takes a part of that.
 """
 import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ from harness import metrics
 from harness.backend import answer
 from harness.faults import Board, fault_build
 from harness.flow import BLOCK
-from harness.proxy import REPORTS, environment
+from harness.proxy import REPORTS, environment, files_of
 
 FULL = os.environ.get("EVENKEEL_FAULTS") == "full"
 # Whatever they say, it is dealt with in the same way: in short, one error is enough.
@@ -48,11 +49,25 @@ def chunked(body, size):
     return b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
 
 
+ARRIVED = set()  # targets that were asked for once
+NTH = itertools.count()  # makes them different
+
+
+def first_time(target):
+    before = target in ARRIVED
+    ARRIVED.add(target)
+    return not before
+
+
 def obey(conn):
     """Does what the target of each request says."""
     while True:
         message = conn.request()
-        if message.target == "/tunnel":
+        if message.target.startswith("/cut/") and first_time(message.target):
+            return
+        if message.target.startswith("/busy/") and first_time(message.target):
+            conn.send(answer(b"503 busy", "503 Busy", ["Proxy-Status: backend"]))
+        elif message.target == "/tunnel":
             conn.send(SWITCH)
             while not conn.stream.ended or conn.stream.buf:
                 conn.stream.need(bool)
@@ -63,6 +78,12 @@ def obey(conn):
                       chunked(message.body, 5000))
         elif message.target == "/large":
             conn.send(answer(UPLOAD))
+        elif message.target == "/large/chunked":
+            conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                      chunked(UPLOAD, 40000))
+        elif message.target == "/large/close":
+            conn.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + UPLOAD)
+            return
         else:
             conn.send(answer(message.body or b"plain"))
 
@@ -123,26 +144,45 @@ proxy_protocol = v1
 [pool refusing]
 backend = 127.0.0.1:1 name=refusing
 {waits}
+[pool again]
+backend = {address} name=a0
+backend = {other} name=a1
+{retried}
+[pool elsewhere]
+backend = 127.0.0.1:1 name=gone
+backend = {other} name=there
+{retried}
 {routes}
 """
-POOLS = ("fresh", "kept", "queue", "hash", "told", "refusing")
+POOLS = ("fresh", "kept", "queue", "hash", "told", "refusing", "again", "elsewhere")
 TIMES = "header_timeout = 1m\nbody_timeout = 1m\nsend_timeout = 1m\n"
 WAITS = "connect_timeout = 1m\nresponse_timeout = 1m\nqueue_timeout = 1m\nrequest_timeout = 5m\n"
+# What happens to one attempt is seen without others behind it, and without
+# checks in between, which are calls and descriptors, too.
+ONE_ATTEMPT = "health = off\neject_failures = 0\nretry_attempts = 0\n"
+# One that the scenario asks for, and one for the fault.
+RETRIES = "health = off\neject_failures = 0\nretry_attempts = 3\nretry_budget = 100%\n" \
+          "retry_base = 1ms\nretry_cap = 2ms\n"
+CHECKS = "health_interval = 20ms\nhealth_timeout = 1m\nhealth_fall = 20\n"
 
 
 class Bench:
     """evenkeel_faults with its board, between backends that obey."""
 
-    def __init__(self, folder, top="", workers=1):
+    def __init__(self, folder, top="", workers=1, checks=None):
         self.folder, self.answers = folder, []
         self.board = Board(folder / "board")
         patient = {"deadline_s": 600}
         self.backends = [Backend(obey, **patient), Backend(obey, **patient),
                          Backend(obey_proxied, **patient),
                          Backend(obey, address=str(folder / "back"), **patient)]
+        waits, retried = WAITS + ONE_ATTEMPT, WAITS + RETRIES
+        if checks is not None:
+            waits, retried = (text.replace("health = off\n", f"health = {checks}\n{CHECKS}")
+                              for text in (waits, retried))
         text = CONFIG.format(
-            top=top, workers=workers, folder=folder, times=TIMES, waits=WAITS, address=self.backends[0].address,
-            other=self.backends[1].address, told=self.backends[2].address,
+            top=top, workers=workers, folder=folder, times=TIMES, waits=waits, retried=retried,
+            address=self.backends[0].address, other=self.backends[1].address, told=self.backends[2].address,
             routes="\n".join(f"[route {p}]\nhost = {p}.test\nlistener = tcp\npool = {p}"
                              for p in POOLS))
         self.lb = Evenkeel(folder, text, binary=fault_build(), env=self.board.env)
@@ -184,6 +224,7 @@ class Bench:
         self.drop_backends()
         until(lambda: self.lb.open_files() == self.files,
               lambda: f"{self.files} descriptors, there are {self.lb.open_files()}")
+        assert self.lb.few_pipes(), files_of(self.lb.pid)
         for name in ("evenkeel_connections", "evenkeel_backend_inflight",
                      "evenkeel_queue_length"):
             assert self.metric(name) == 0, name
@@ -272,6 +313,38 @@ def chunked_both_ways(b):
 def large_download(b):
     with b.client() as c:
         got(c.request(target="/large", host="fresh.test"), UPLOAD)
+
+
+def large_chunked(b):
+    with b.client() as c:
+        got(c.request(target="/large/chunked", host="fresh.test"), UPLOAD)
+
+
+def large_until_close(b):
+    """A client of HTTP/1.0 gets it as it comes, and it ends with the connection."""
+    with b.client() as c:
+        got(c.send(b"GET /large/close HTTP/1.0\r\nHost: fresh.test\r\n\r\n"), UPLOAD)
+
+
+def retried(b):
+    """The first backend asked says nothing or 503; another one answers."""
+    with b.client() as c:
+        for kind in ("cut", "busy"):
+            got(c.request(target=f"/{kind}/{next(NTH)}", host="again.test"))
+
+
+def retried_elsewhere(b):
+    with b.client() as c:
+        got(c.request(host="elsewhere.test"))
+        got(c.request(host="elsewhere.test"))
+
+
+def replayed(b):
+    """Bodies that are kept and sent a second time; one outgrows its buffer."""
+    with b.client() as c:
+        for kind, body in (("cut", BLOCK[:5000]), ("busy", BLOCK[:60000])):
+            c.request("PUT", f"/{kind}/{next(NTH)}", body=body, host="again.test")
+            got(c, body)
 
 
 def large_upload(b):
@@ -380,7 +453,9 @@ def full_house(b):
 SCENARIOS = {
     "plain": plain, "kept alive": kept_alive, "pipelined": pipelined,
     "length": post_length, "expecting": post_expecting, "chunked": chunked_both_ways,
-    "large download": large_download, "large upload": large_upload, "tunnel": tunnel,
+    "large download": large_download, "large chunked": large_chunked,
+    "large until close": large_until_close, "large upload": large_upload, "tunnel": tunnel,
+    "retried": retried, "retried elsewhere": retried_elsewhere, "replayed": replayed,
     "queued": queued, "unix sockets": unix_sockets, "greeted": greeted, "told": told,
     "hashed": hashed, "refusing": refusing, "bad request": bad_request,
     "metrics": page("/metrics", metrics.parse), "status page": page("/status", json.loads),
@@ -456,6 +531,85 @@ def test_one_fails_and_the_next_is_served(bench, name, kind):
     scenario(b)
     short = not FULL and name != "plain"
     assert sweep(b, scenario, kind, short) > 0, "nothing failed: the hook is not at work"
+    # Bodies in bulk of known length or until the end pass through pipes.
+    if name in ("large download", "large until close", "large upload"):
+        assert {"pipe2", "setpipe", "splice"} <= b.board.seen()
+    b.settled()
+
+
+@pytest.mark.parametrize("kind", ["calls", "allocs"])
+@pytest.mark.parametrize("checks", ["tcp", "http"])
+def test_checks_go_on(bench, checks, kind):
+    """Whatever fails, in a check or beside it: it is no backend's fault, nor a client's."""
+    still = bench()
+    files = still.files
+    still.stop()
+    b = bench(checks=checks)
+    b.files = files
+
+    def scenario(b):
+        retried(b)
+        large_download(b)
+    scenario(b)
+    assert sweep(b, scenario, kind) > 0
+    before = b.metric("evenkeel_health_checks_total")
+    until(lambda: b.metric("evenkeel_health_checks_total") > before + 20, "more checks")
+    b.lb.verb("status")
+    b.settled()
+
+
+# What this side is out of: memory, descriptors; and where it is missed.
+WANTS = [("socket", 0), ("socket", 2), ("connect", 4), ("epoll_ctl", 0), ("sendmsg", 5),
+         ("send", 5), ("send", 6), ("recv", 4)]
+
+
+@pytest.mark.parametrize("call, variant", WANTS)
+def test_want_is_no_fault_of_a_backend(bench, call, variant):
+    """It is told at once, with 503; nobody is asked instead, and nobody is ejected for it."""
+    b = bench()
+    b.lb.stop()
+    text = b.lb.file.read_text().replace("eject_failures = 0", "eject_failures = 1")
+    text = text.replace("[pool again]\n", "[pool again]\nkeepalive = 0\n")
+    b.lb = Evenkeel(b.folder, text, binary=fault_build(), env=b.board.env)
+    b.files = b.lb.open_files()
+    refused, before = 0, -1
+    # The first recv is the client's: one that breaks there asked for nothing.
+    for nth in range(1 + (call == "recv"), 9):
+        with b.client() as c:
+            got(c.request(host="again.test"))
+            before = len(b.lb.access(before + 2))
+            # Out of descriptors: an idle connection is closed, and it tries again.
+            b.board.arm("calls", nth, 2 if call == "socket" else 1, variant, only=call)
+            c.request("PUT", "/", body=BLOCK[:60000], host="again.test")
+            whole(b, lambda _, c=c: got(c, BLOCK[:60000]))
+            b.board.disarm()
+        record = b.lb.access(before + 1)[-1]
+        if record["status"] == 503:
+            refused += 1
+            assert record["end"] == "internal" and record["retries"] == 0, record
+            assert [a["outcome"] for a in record["attempts"]] == ["cancelled"], record
+    assert refused
+    state = json.loads(b.lb.verb("status", "--json").stdout)
+    again = next(p for p in state["pools"] if p["name"] == "again")
+    assert all(x["state"] == "up" for x in again["backends"]), again
+    b.settled()
+
+
+# A pipe that is not to be had, or not to be used: large bodies are copied.
+NO_PIPES = [("pipe2", 0), ("setpipe", 0), ("splice", 1), ("splice", 2), ("splice", 3),
+            ("splice", 5)]
+
+
+@pytest.mark.parametrize("scenario", [large_download, large_upload, large_until_close])
+@pytest.mark.parametrize("call, variant", NO_PIPES)
+def test_without_pipes_bodies_are_copied(bench, call, variant, scenario):
+    """From the first, or from the third on, so that some bytes lie in a pipe."""
+    b = bench()
+    for nth in (1, 2, 3):
+        b.board.arm("calls", nth, 10**9 if variant not in (1, 2) else 40, variant, only=call)
+        scenario(b)
+        if nth == 1:
+            assert b.board.failed("calls")
     b.settled()
 
 

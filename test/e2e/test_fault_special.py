@@ -18,7 +18,6 @@ from lab import Fault, good_body
 QUIET = """health = off
 eject_failures = 0
 retry_base = 1ms
-retry_budget = 100%
 retry_cap = 2ms
 connect_timeout = 500ms
 """
@@ -178,8 +177,9 @@ def expecting(script, lb, backend, client, method):
 
 
 def continued(c):
-    """Waits for 100 Continue, unread."""
-    c.stream.need(lambda b: len(b) >= 13)
+    """Waits for the beginning of an answer, unread; True: it is 100 Continue."""
+    c.stream.need(lambda b: len(b) >= 13 or None)
+    assert c.stream.buf.startswith((b"HTTP/1.1 100 ", b"HTTP/1.1 502 ")), c.stream.buf
     return c.stream.buf.startswith(b"HTTP/1.1 100 ")
 
 
@@ -285,8 +285,8 @@ def test_pipelined_requests_behind_a_retried_one(lab, lb, client):
     for play, body in zip(plays, bodies):
         r = c.response()
         assert r.status == 200 and r.body[2:] == good_body("A", body)[2:]
-        # A reset of a reused connection is stale: replaced once, not counted.
-        assert not play.wrong and len(play.executed) in (2, 3)
+        # a connection that an earlier one left idle may be stale, besides
+        assert not play.wrong and 2 <= len(play.executed) <= 3
     assert [r["retries"] for r in proxy.access(4)] == [1] * 4
 
 
@@ -452,7 +452,7 @@ def test_a_backend_that_resets_at_accept(lb, client, free_port, cleanup):
     cleanup["backend"].append(made.stop)
     good = Backend(name="B")
     cleanup["backend"].append(good.stop)
-    proxy = lb([f"127.0.0.1:{made.port} name=A", good], pool=QUIET)
+    proxy = lb([f"127.0.0.1:{made.port} name=A", good], pool=QUIET + "retry_budget = 100%\n")
     for i in range(20):
         assert client(proxy).ask(target=f"/{i}").status == 200
     known = {"connect_failed", "connect_refused", "reset", "ok"}

@@ -61,6 +61,38 @@ def test_out_and_back_in_time(lb, backend, client, cleanup, kind):
     assert proxy.stderr().count("backend one is down") == 1
 
 
+@pytest.mark.threaded
+def test_no_request_fails_meanwhile(lb, backend, cleanup):
+    """A backend goes and comes back under load; retries bridge the time between."""
+    one = backend(name="one")
+    proxy = lb([one, backend(name="two")], admin=True, workers=2,
+               pool="health = tcp\nhealth_interval = 100ms\nretry_budget = 100%\n"
+               "retry_base = 5ms\n")
+    over, count = threading.Event(), [0]
+
+    def load():
+        with Client(proxy.port) as c:
+            while not over.is_set():
+                assert c.ask().status == 200
+                count[0] += 1
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        until(lambda: count[0] > 50, "some requests")
+        one.stop()
+        until_state(proxy, "one", "down")
+        again(cleanup, one)
+        until_state(proxy, "one", "up")
+        done = count[0]
+        until(lambda: count[0] > done + 50, "more requests")
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    assert {r["status"] for r in proxy.access(count[0])} == {200}
+
+
 def test_the_first_check_comes_at_once(lb, backend):
     switched = Switched()
     lb([backend(switched)], pool="health = http\nhealth_interval = 1h\n")
@@ -440,20 +472,41 @@ def test_flapping_under_load(lb, backend, client):
     until(lambda: status(proxy)["rotations_retired"] == 0, "no rotation left to be freed")
 
 
+class Held:
+    """One check that is answered when the test says so."""
+
+    def __init__(self):
+        self.asked, self.answering, self.answered = Gate(), Gate(), Gate()
+
+
 def test_a_late_evenkeel_takes_nobody_for_down(lb, backend):
-    """It stands still for longer than health_timeout, again and again."""
-    switched = Switched()
-    proxy = lb([backend(switched, name="one")], admin=True,
-               pool="health = http\nhealth_interval = 20ms\nhealth_timeout = 80ms\n"
+    """It stands still beyond health_timeout; the answer comes meanwhile, but late."""
+    hold = [None]
+
+    def script(conn):
+        held, hold[0] = hold[0], None
+        conn.request()
+        if held:
+            held.asked.open()
+            held.answering.wait()
+        conn.answer(b"x")
+        if held:
+            held.answered.open()
+    proxy = lb([backend(script, name="one")], admin=True,
+               pool="health = http\nhealth_interval = 20ms\nhealth_timeout = 400ms\n"
                "health_fall = 1\n")
-    for _ in range(6):
-        count = len(switched.checks)
+    for _ in range(3):
+        held = hold[0] = Held()
+        held.asked.wait()
         with standing_still(proxy):
-            end = time.monotonic() + 0.3
+            end = time.monotonic() + 0.5
             until(lambda: time.monotonic() > end, "time to pass")
-        until(lambda: len(switched.checks) >= count + 2, "more checks")
-    assert condition(proxy, "one")["checks"]["failed"] == 0
-    assert condition(proxy, "one")["checks"]["timeout"] == 0
+            held.answering.open()
+            held.answered.wait()
+        count = condition(proxy, "one")["checks"]["ok"]
+        until(lambda: condition(proxy, "one")["checks"]["ok"] > count, "good checks")
+    checks = condition(proxy, "one")["checks"]
+    assert checks["failed"] == 0 and checks["timeout"] == 0
 
 
 def test_refused_at_once_and_listening_later(lb, free_port, cleanup, client):

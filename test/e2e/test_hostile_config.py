@@ -44,7 +44,7 @@ def key(section, line):
 
 
 @pytest.mark.parametrize("section, names", [
-    (b"global", "user group pid_file worker Workers"),
+    (b"global", "users groups pidfile worker Workers"),
     (b"admin", "recent slow_request bind"),
     (b"listener a", "tls_certificate tls_key tls_ocsp_staple "
      "tls_ticket_keys redirect tls_min_version tls_ciphers tls_ciphersuites tls_client_ca alpn "

@@ -24,7 +24,7 @@ def run(folder, *args, text=None):
     ["-c", "lb.ini", "check", "check"], ["-c", "lb.ini", "-c", "lb.ini", "check", "x"],
     ["check", "--json"], ["status", "--defaults"], ["config", "--json"], ["config", "--demo"],
     ["run", "--json"], ["--control"], ["-c"], ["-x"], ["--"], [""], ["check", ""], ["-t", "run"],
-    ["-tx"], ["--jsonx", "status"], ["reload"], ["drain", "p/x"], ["undrain", "p/x"],
+    ["-tx"], ["--jsonx", "status"], ["reload"], ["drain"], ["undrain", "x"],
     ["explain", "x"], ["top"], ["ps"], ["simulate", "x"], ["Check"], ["8080"], ["8080", "x"],
     ["8080", "3000", "x y"], ["80800", "3000"], ["8080", "99999"], ["8080", "0"], ["-1", "3000"],
     ["8080", "3000", "--json"], ["run", "8080", "3000"], ["8080", "3000", "3000"],

@@ -12,7 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
 
 import part_connections  # noqa: E402
 import part_mixed  # noqa: E402
-from soaklib import Report, at_rest, descriptors, more_files, same_descriptors  # noqa: E402
+from soaklib import (Report, at_rest, descriptors, more_files,  # noqa: E402
+                     same_descriptors, steady_descriptors)
 
 REQUESTS = 20000
 
@@ -21,7 +22,7 @@ def press(folder, requests):
     """A storm of all kinds of requests, in an order of its own each time."""
     seed = random.SystemRandom().randrange(1 << 32)
     with part_mixed.started(folder, build_of(), "300ms") as lb:
-        fds = descriptors(lb.pid)
+        fds = steady_descriptors(lb)
         figures, complaints = part_mixed.storm(lb, requests, seed)
         assert not figures["failures"], complaints
         assert figures["requests"] >= requests

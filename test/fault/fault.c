@@ -39,6 +39,7 @@ static const int errors[FAULT_CALLS][VARIANTS_MAX] = {
     [FAULT_listen] = {EADDRINUSE},
     [FAULT_open] = {EMFILE, EINTR, ENFILE, ENOMEM, EACCES},
     [FAULT_opendir] = {EMFILE, ENOMEM},
+    [FAULT_pipe2] = {EMFILE, ENFILE, ENOMEM},
     [FAULT_poll] = {EINTR, ENOMEM},
     [FAULT_pthread_create] = {EAGAIN},
     [FAULT_read] = {EINTR, FAULT_SHORT, EIO},
@@ -47,11 +48,15 @@ static const int errors[FAULT_CALLS][VARIANTS_MAX] = {
 	ENOMEM},
     [FAULT_sendmsg] = {EINTR, FAULT_SHORT, EAGAIN, ECONNRESET, EPIPE, ENOBUFS,
 	ENOMEM},
+    [FAULT_setpipe] = {EPERM, ENOMEM, EBUSY},
     [FAULT_setrlimit] = {EPERM},
     [FAULT_setsockopt] = {ENOMEM, ENOPROTOOPT},
     [FAULT_shutdown] = {ENOTCONN},
     [FAULT_socket] = {EMFILE, ENFILE, ENOMEM, ENOBUFS},
+    [FAULT_splice] = {EINTR, FAULT_SHORT, EAGAIN, ENOMEM, ECONNRESET, EINVAL},
     [FAULT_stat] = {ENOMEM, EACCES},
+    [FAULT_timerfd_create] = {EMFILE, ENFILE, ENOMEM},
+    [FAULT_timerfd_settime] = {EINVAL},
     [FAULT_unlink] = {EACCES},
     [FAULT_write] = {EINTR, FAULT_SHORT, ENOSPC, EIO}};
 

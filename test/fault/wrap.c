@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -137,6 +138,7 @@ WRAP(getsockopt, int, -1,
     (fd, level, name, p, len))
 WRAP(listen, int, -1, (int fd, int backlog), (fd, backlog))
 WRAP(opendir, DIR *, NULL, (const char *path), (path))
+WRAP(pipe2, int, -1, (int fds[2], int flags), (fds, flags))
 WRAP(poll, int, -1, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
 WRAP(pthread_create, int, error,
     (pthread_t * t, const pthread_attr_t *a, void *(*run)(void *), void *arg),
@@ -148,6 +150,11 @@ WRAP(setsockopt, int, -1,
 WRAP(socket, int, -1, (int family, int type, int protocol),
     (family, type, protocol))
 WRAP(stat, int, -1, (const char *path, struct stat *st), (path, st))
+WRAP(timerfd_create, int, -1, (int clock, int flags), (clock, flags))
+WRAP(timerfd_settime, int, -1,
+    (int fd, int flags, const struct itimerspec *when,
+	struct itimerspec *before),
+    (fd, flags, when, before))
 WRAP(unlink, int, -1, (const char *path), (path))
 
 int __wrap_open(const char *path, int flags, ...);
@@ -180,9 +187,14 @@ __wrap_open(const char *path, int flags, ...)
 int
 __wrap_fcntl(int fd, int what, ...)
 {
-	int error = fault_call(FAULT_fcntl), value;
+	int error = 0, value;
 	va_list more;
 
+	/* The size of a pipe can be refused, but not asked for in vain. */
+	if (what == F_SETPIPE_SZ)
+		error = fault_call(FAULT_setpipe);
+	else if (what != F_GETPIPE_SZ)
+		error = fault_call(FAULT_fcntl);
 	va_start(more, what);
 	value = va_arg(more, int);
 	va_end(more);
@@ -289,6 +301,24 @@ __wrap_send(int fd, const void *p, size_t n, int flags)
 	return error != 0 ? failed(error) : __real_send(fd, p, n, flags);
 }
 
+ssize_t __real_splice(
+    int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags);
+ssize_t __wrap_splice(
+    int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags);
+
+/* One of the two is a socket, the other a pipe that no loop looks at. */
+ssize_t
+__wrap_splice(
+    int in, off_t *in_at, int out, off_t *out_at, size_t n, unsigned flags)
+{
+	int error = limit(FAULT_splice, in, &n);
+
+	if (error == EAGAIN || n == 1)
+		rearm(out);
+	return error != 0 ? failed(error)
+			  : __real_splice(in, in_at, out, out_at, n, flags);
+}
+
 /* The first byte of the first piece that has one. */
 static ssize_t
 send_first(int fd, const struct msghdr *m, int flags)
@@ -328,7 +358,7 @@ __wrap_read(int fd, void *p, size_t n)
 
 	error = limit(FAULT_read, fd, &less);
 	if (!file)
-		return error == 0 ? __real_read(fd, p, n) : failed(EINTR);
+		return error == EINTR ? failed(EINTR) : __real_read(fd, p, n);
 	return error != 0 ? failed(error) : __real_read(fd, p, less);
 }
 
@@ -340,6 +370,6 @@ __wrap_write(int fd, const void *p, size_t n)
 
 	error = limit(FAULT_write, fd, &less);
 	if (!file)
-		return error == 0 ? __real_write(fd, p, n) : failed(EINTR);
+		return error == EINTR ? failed(EINTR) : __real_write(fd, p, n);
 	return error != 0 ? failed(error) : __real_write(fd, p, less);
 }

@@ -7,7 +7,9 @@ PLANTED = {"unquoted": {"dev": "#!/usr/bin/env bash\nrm $1\n"}}
 
 def scripts(root):
     root = pathlib.Path(root)
-    named = [root / "dev", root / ".ci/run", root / "test/suite"]
+    named = [root / "dev", root / ".ci/run", root / "test/suite",
+             root / "pkg/completion/bash/evenkeel", root / "debian/evenkeel.postinst",
+             root / "debian/evenkeel.postrm"]
     found = [p for top in ("test", "pkg") for p in (root / top).rglob("*.sh")]
     return [str(p.relative_to(root)) for p in named + found if p.exists()]
 

@@ -1,8 +1,9 @@
 """10,000 idle connections and 64 busy ones; all are answered afterwards."""
 import subprocess
 
-from soaklib import (Process, anonymous_bytes, at_rest, descriptors, free_port, get_ready, load,
-                     more_files, passive, proxy, release, same_descriptors, scrape, tool)
+from soaklib import (Process, anonymous_bytes, at_rest, free_port, get_ready, load,
+                     more_files, passive, proxy, release, same_descriptors, scrape,
+                     steady_descriptors, tool)
 
 IDLE, BUSY, SECONDS = 10000, 64, 5
 USER_BYTES_LIMIT = 700
@@ -60,7 +61,7 @@ def press(report, folder, binary, count=IDLE, seconds=SECONDS):
         try:
             load(lb.port, "/", 0.2, BUSY)
             at_rest(lb)
-            fds, before = descriptors(lb.pid), anonymous_bytes(lb.pid)
+            fds, before = steady_descriptors(lb), anonymous_bytes(lb.pid)
             idle = Idle(lb.port, count)
             there = scrape(lb)["evenkeel_connections"].total(side="client")
             report.check("idle connections", there == count, f"{there:.0f}")

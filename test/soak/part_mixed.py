@@ -5,7 +5,7 @@ import random
 import subprocess
 
 from soaklib import (MB, Process, Samples, at_rest, descriptors, moody, optional, passive, proxy,
-                     release, same_descriptors, scrape, tool)
+                     release, same_descriptors, scrape, steady_descriptors, tool)
 
 DEADLINE_S = 1500
 
@@ -90,7 +90,7 @@ def run(report, options):
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
     report.note(f"seed {seed}: ./dev soak mixed --seed {seed} --requests {options.requests}")
     with started(options.folder / "mixed", release(), "1s") as lb, Samples(lb) as samples:
-        fds = descriptors(lb.pid)
+        fds = steady_descriptors(lb)
         storm(lb, options.requests // 50 + 1, seed + 2)  # so that all buffers were used once
         at_rest(lb)
         ends = []

@@ -1,8 +1,8 @@
 """WebSocket through evenkeel: real clients of two implementations, every byte compared."""
 import json
 
-from soaklib import (HERE, MB, Process, Samples, at_rest, descriptors, passive, proxy, release,
-                     same_descriptors, started)
+from soaklib import (HERE, MB, Process, Samples, at_rest, passive, proxy, release,
+                     same_descriptors, started, steady_descriptors)
 
 PYTHON = "/usr/bin/python3"  # Debian's, which has the packages
 PEER = HERE / "ws_peer.py"
@@ -50,7 +50,7 @@ def run(report, options):
         lb = proxy(options.folder / "websocket",
                    CONFIG.format(one=port1, two=port2, passive=passive(release())))
         try:
-            fds = descriptors(lb.pid)
+            fds = steady_descriptors(lb)
             with Samples(lb) as samples:
                 counts = talk(report, lb, options.seconds or 600)
             enough = min(1000, 5 * (options.seconds or 600))

@@ -16,6 +16,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "test/e2e"))
 
 from harness import Client, Evenkeel, build_of, metrics, until  # noqa: E402
+from harness.proxy import files_of  # noqa: E402
 
 OUT = ROOT / "build/soak"
 BENCH = ROOT / "test/bench"
@@ -185,16 +186,29 @@ def at_rest(lb, deadline_s=30.0):
 
 
 def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """How many, pipes left out: some are kept for the next large body."""
+    return files_of(pid)[0]
+
+
+def steady_descriptors(lb):
+    """The same, once whatever was closed here is closed there."""
+    seen = []
+
+    def steady():
+        seen.append(descriptors(lb.pid))
+        return len(seen) > 5 and len(set(seen[-5:])) == 1
+    until(steady, "a steady number of descriptors", 10.0, 0.05)
+    return seen[-1]
 
 
 def same_descriptors(lb, count, deadline_s=10.0):
     """
-    Waits until there are so many.  What is closed here, a scrape for one, is
-    closed there a moment later.
+    Waits until there are so many, and no more pipes than are kept.  What is
+    closed here, a scrape for one, is closed there a moment later.
     """
     try:
-        until(lambda: descriptors(lb.pid) == count, "the descriptors", deadline_s)
+        until(lambda: descriptors(lb.pid) == count and lb.few_pipes(), "the descriptors",
+              deadline_s)
     except AssertionError:
         return False
     return True
@@ -215,7 +229,7 @@ class Samples:
     def _run(self):
         while True:
             self.rows.append((time.monotonic(), self.lb.rss_bytes(),
-                              descriptors(self.lb.pid)))
+                              sum(files_of(self.lb.pid))))
             if self._done.wait(0.5):
                 return
 

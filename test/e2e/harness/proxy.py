@@ -16,6 +16,8 @@ REPORTS = re.compile(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime err
 LISTENING = re.compile(r'listening on ([^\s"]+)')
 ADMIN = re.compile(r'admin on ([^\s"]+)')
 READY = "evenkeel ready"
+# PIPE_POOL_KEEP: free pipes that a worker keeps for the next large body.
+PIPES_KEPT = 16
 
 
 def build_of(kind=None):
@@ -57,6 +59,18 @@ def environment(more=None):
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     env.setdefault("TSAN_OPTIONS", "exitcode=66:second_deadlock_stack=1")
     return env
+
+
+def files_of(pid):
+    """(descriptors, those of pipes) of a process; a pipe has two."""
+    folder, files, pipes = f"/proc/{pid}/fd", 0, 0
+    for name in os.listdir(folder):
+        try:
+            pipe = os.readlink(f"{folder}/{name}").startswith("pipe:")
+        except FileNotFoundError:  # it was closed meanwhile
+            continue
+        files, pipes = files + (not pipe), pipes + pipe
+    return files, pipes
 
 
 class Evenkeel:
@@ -143,8 +157,14 @@ class Evenkeel:
         return sum(pool["waiting"] for pool in status["pools"])
 
     def open_files(self):
-        """How many descriptors the process has."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """How many descriptors the process has, pipes left out."""
+        return files_of(self.pid)[0]
+
+    def few_pipes(self):
+        """Whether it has no more pipes than workers at rest may keep."""
+        # Two threads, at least, are not workers: the main one and the log's.
+        workers = len(os.listdir(f"/proc/{self.pid}/task")) - 2
+        return files_of(self.pid)[1] <= 2 * PIPES_KEPT * workers
 
     def rss_bytes(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
