@@ -65,7 +65,7 @@ def test_manual_of_the_program_names_all_verbs_and_options():
     text = plain(MAN / "evenkeel.1")
     verbs, options = help_words()
     for verb in verbs:
-        assert re.search(rf"^\.TP\n\.(B|BR) {verb}\b", (MAN / "evenkeel.1").read_text(), re.M), verb
+        assert re.search(rf"^\.TP\n\.(B|BR|BI) {verb}\b", (MAN / "evenkeel.1").read_text(), re.M), verb
     for option in options:
         assert re.search(rf"(?<![\w-]){option}\b", text), option
 
@@ -117,6 +117,8 @@ def test_zsh_completes_verbs_and_options(tool):
         offers += zsh(tool, build_of(), verb, "-")
     assert options - {"-t", "-h"} <= set(offers)
     assert zsh(tool, build_of(), "-c", "") == ["FILES"]
+    assert "FILES" in zsh(tool, build_of(), "simulate", "")
+    assert "FILES" not in zsh(tool, build_of(), "status", "")
     assert "--json" not in zsh(tool, build_of(), "-c", "status", "check", "-")
 
 

@@ -42,6 +42,80 @@ stat -c '%U:%G %a %n' /var/log/evenkeel /var/log/evenkeel/access.log
 wc -l </var/log/evenkeel/access.log
 """
 
+# A system of its own with systemd as its first process, which ends it.
+BOOT = r"""
+set -e
+mount --make-rprivate /
+mount --bind "$0" "$0"
+cd "$0"
+mkdir -p oldroot
+mount -t proc proc proc
+mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp
+mount -t sysfs sysfs sys
+mount -t tmpfs tmpfs sys/fs/cgroup
+mkdir sys/fs/cgroup/systemd
+mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd ||
+    mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs dev
+for d in null zero random urandom full tty; do cp -a /dev/$d dev/$d; done
+mkdir -p dev/shm dev/pts
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
+pivot_root . oldroot
+cd /
+umount -l /oldroot
+exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    /lib/systemd/systemd --system --unit=probe.service --show-status=no </dev/null
+"""
+PROBE_UNIT = """[Unit]
+Requires=dbus.socket systemd-journald.service
+After=basic.target systemd-journald.service
+[Service]
+Type=oneshot
+TimeoutStartSec=60
+StandardOutput=append:/probe.out
+StandardError=append:/probe.out
+ExecStart=/bin/bash /probe.sh
+ExecStopPost=/bin/systemctl --no-block poweroff
+"""
+PROBE = r"""
+pid() { systemctl show -p MainPID --value evenkeel; }
+# until_so SECONDS COMMAND...
+until_so() {
+	local n=$(($1 * 20))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		n=$((n - 1))
+		[ $n -gt 0 ] || return
+		sleep 0.05
+	done
+}
+ip link set lo up
+systemctl start evenkeel && echo "started: $(systemctl show -p StatusText --value evenkeel)"
+exec 3<>/dev/tcp/127.0.0.1/80 && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && head -1 <&3
+exec 3<&-
+evenkeel status | head -1
+until_so 10 test -s /var/log/evenkeel/access.log
+logrotate -f /etc/logrotate.d/evenkeel && test -s /var/log/evenkeel/access.log.1 && echo rotated
+until_so 10 sh -c 'journalctl -u evenkeel | grep "opened anew"' && echo reopened
+p=$(pid)
+[ "$p" -gt 0 ] && kill -KILL $p
+until_so 20 sh -c '[ $(systemctl show -p MainPID --value evenkeel) -gt '$p' ] && evenkeel status' &&
+    echo "back: $(systemctl is-active evenkeel)"
+systemctl stop evenkeel
+echo "stopped: $(systemctl show -p Result --value evenkeel)"
+sed -i '/^control/d' /etc/evenkeel/lb.ini
+systemctl start evenkeel
+evenkeel --control /run/evenkeel/evenkeel.sock status >/dev/null && echo "without control"
+systemctl stop evenkeel
+echo 'nonsense = x' >>/etc/evenkeel/lb.ini
+systemctl start evenkeel || echo "refused: $(systemctl is-active evenkeel)"
+echo done
+"""
+SERVED = ("started: ready", "502 Bad Gateway", "evenkeel 0.", "rotated", "reopened",
+          "back: active", "stopped: success", "without control", "refused: failed", "done")
+
 
 def sh(command, **more):
     """-> CompletedProcess; standard error is part of its output."""
@@ -177,6 +251,27 @@ def check_calls(report, root, folder):
                  f"{len(calls)} calls {sorted(odd) or ''}")
 
 
+def check_service(report, root):
+    """The unit, by a systemd of its own."""
+    r = inside(root, "apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus "
+               "logrotate iproute2 /tmp/evenkeel.deb", net=True)
+    if not report.check("apt install beside systemd", r.returncode == 0):
+        print(r.stdout[-3000:])
+        return
+    (root / "probe.sh").write_text(PROBE)
+    (root / "etc/systemd/system/probe.service").write_text(PROBE_UNIT)
+    r = sh(["timeout", "-k", "5", "120", "unshare", "--mount", "--pid", "--fork", "--net",
+            "--uts", "--ipc", "--kill-child", "bash", "-c", BOOT, str(root)])
+    if not (root / "probe.out").exists():
+        report.note(f"systemd does not run here: {r.stdout[-300:]}")
+        return
+    said = (root / "probe.out").read_text()
+    missing = [part for part in SERVED if part not in said]
+    if not report.check("the service starts, rotates, comes back, stops, refuses", not missing,
+                        ", ".join(missing)):
+        print(said[-3000:])
+
+
 def run(report, options):
     if os.geteuid() != 0:
         raise Skipped("root makes the bare system")
@@ -200,3 +295,4 @@ def run(report, options):
     check_install(report, root, deb)
     check_calls(report, root, pathlib.Path(options.folder))
     check_removal(report, root, before, deps)
+    check_service(report, root)
