@@ -290,8 +290,8 @@ carry_out(
 
 /* Tells the flow and does what it says, until nothing more follows at once.
  * Bounded: every event that an order gives moves the flow towards its end.
- * One copy, so that flow_step and the orders are inlined into it (3 % of a
- * request's instructions). */
+ * One copy, so that the orders are inlined into it (3 % of a request's
+ * instructions). */
 static void __attribute__((noinline))
 feed(struct exchange *x, struct flow_input in)
 {

@@ -114,7 +114,11 @@ queue_leave(struct exchange *x)
 bool
 queue_before(const struct exchange *x)
 {
-	return x->queued_us == 0 && first_free(lane_of(x)) != NULL;
+	const struct upstream_lane *lane = lane_of(x);
+
+	/* Nearly always empty. */
+	return !list_empty(&lane->queue) && x->queued_us == 0 &&
+	    first_free(lane) != NULL;
 }
 
 /* Wakes the worker whose oldest has waited longest, if there is one `below`. */

@@ -84,10 +84,14 @@ def test_the_place_of_an_idle_connection_too_old_for_a_post(lb, backend, client)
     b = backend(script)
     proxy = lb([named(b, "max=1")], pool="queue_timeout = 500ms\n")
     c = client(proxy)
+    begun = time.monotonic()
     assert c.ask().status == 200
     idle.open()
     seen.wait()
+    kept_s = time.monotonic() - begun
     assert c.ask().status == 200
+    begun = time.monotonic()
+    until(lambda: time.monotonic() - begun > kept_s, "it to be that old")
     assert c.ask("POST", "/", body=b"x").status == 200, proxy.access(3)[-1]
     assert len(b.conns) == 3
 
