@@ -79,8 +79,14 @@ parse_inet(int family, struct span s, char *canonical)
 		return false;
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = '\0';
-	return inet_pton(family, text, &bytes) == 1 &&
-	    inet_ntop(family, &bytes, canonical, INET6_ADDRSTRLEN) != NULL;
+	if (inet_pton(family, text, &bytes) != 1)
+		return false;
+	if (family == AF_INET) {
+		/* Of IPv4 it takes one spelling only. */
+		memcpy(canonical, text, s.len + 1);
+		return true;
+	}
+	return inet_ntop(family, &bytes, canonical, INET6_ADDRSTRLEN) != NULL;
 }
 
 static char *
@@ -104,10 +110,11 @@ finish(struct arena *a, struct cfg_addr *addr, uint16_t port)
 	if (addr->host == NULL)
 		return VALUE_NO_MEMORY;
 	textbuf_str(&t, addr->kind == CFG_ADDR_UNIX ? "unix:" : "");
+	textbuf_str(&t, addr->kind == CFG_ADDR_SRV ? "srv:" : "");
 	textbuf_str(&t, brackets ? "[" : "");
 	textbuf_str(&t, addr->host);
 	textbuf_str(&t, brackets ? "]" : "");
-	if (addr->kind != CFG_ADDR_UNIX) {
+	if (addr->kind != CFG_ADDR_UNIX && addr->kind != CFG_ADDR_SRV) {
 		textbuf_byte(&t, ':');
 		textbuf_u64(&t, port);
 	}
@@ -144,11 +151,12 @@ split_port(
 	size_t bracket = span_find_last(text, ']');
 	uint64_t number;
 
-	if (span_find(text, '/') < text.len ||
-	    span_starts_with(text, SPAN("srv:")))
+	if (span_find(text, '/') < text.len)
 		return bad(why,
 		    "not an address (of the schemes only unix:/path "
 		    "is known)");
+	if (span_starts_with(text, SPAN("srv:")))
+		return bad(why, "SRV records are for backends alone");
 	if (colon == text.len || (bracket < text.len && colon < bracket))
 		return bad(why, "the port is missing");
 	*host = span_make(text.ptr, colon);
@@ -191,15 +199,54 @@ parse_numeric(struct arena *a, struct span host, struct cfg_addr *addr,
 	return addr->host != NULL ? VALUE_OK : VALUE_NO_MEMORY;
 }
 
+/* Takes the scheme off `text`. */
 static bool
-is_unix(struct span text, struct span *path)
+has_scheme(struct span text, struct span scheme, struct span *rest)
 {
-	struct span prefix = SPAN("unix:");
-
-	if (!span_starts_with(text, prefix))
+	if (!span_starts_with(text, scheme))
 		return false;
-	*path = span_make(text.ptr + prefix.len, text.len - prefix.len);
+	*rest = span_make(text.ptr + scheme.len, text.len - scheme.len);
 	return true;
+}
+
+/* Takes the first label and its dot off `*name`. */
+static struct span
+take_label(struct span *name)
+{
+	size_t dot = span_find(*name, '.');
+	struct span label = span_make(name->ptr, dot);
+
+	*name = dot == name->len
+	    ? SPAN_NONE
+	    : span_make(name->ptr + dot + 1, name->len - dot - 1);
+	return label;
+}
+
+/* RFC 2782: _Service._Proto.Name */
+static enum value_outcome
+parse_srv(struct arena *a, struct span whole, struct cfg_addr *addr,
+    struct textbuf *why)
+{
+	struct span name = whole, service, protocol;
+
+	if (span_find(whole, ':') < whole.len)
+		return bad(why, "the port comes from the SRV record");
+	service = take_label(&name);
+	protocol = take_label(&name);
+	if (service.len < 2 || service.ptr[0] != '_' || protocol.len < 2 ||
+	    protocol.ptr[0] != '_')
+		return bad(why,
+		    "the name of an SRV record begins with _SERVICE._tcp, as "
+		    "in srv:_http._tcp.example.com");
+	if (!span_equal_nocase(protocol, SPAN("_tcp")))
+		return bad(why, "HTTP needs an SRV record of _tcp");
+	if (name.len == 0 || span_equal(name, SPAN(".")))
+		return bad(why, "the name behind _tcp is missing");
+	if (!is_host_name(whole))
+		return bad(why, "not a host name");
+	addr->kind = CFG_ADDR_SRV;
+	addr->host = lower_copy(a, whole);
+	return finish(a, addr, 0);
 }
 
 enum value_outcome
@@ -210,7 +257,7 @@ address_parse_bind(struct arena *a, struct span text, struct cfg_addr *addr,
 	struct span host;
 	uint16_t port;
 
-	if (is_unix(text, &host))
+	if (has_scheme(text, SPAN("unix:"), &host))
 		return parse_unix(a, host, addr, why);
 	outcome = split_port(text, &host, &port, why);
 	if (outcome != VALUE_OK)
@@ -239,8 +286,10 @@ address_parse_backend(struct arena *a, struct span text, struct cfg_addr *addr,
 	struct span host;
 	uint16_t port;
 
-	if (is_unix(text, &host))
+	if (has_scheme(text, SPAN("unix:"), &host))
 		return parse_unix(a, host, addr, why);
+	if (has_scheme(text, SPAN("srv:"), &host))
+		return parse_srv(a, host, addr, why);
 	outcome = split_port(text, &host, &port, why);
 	if (outcome != VALUE_OK)
 		return outcome;
@@ -258,6 +307,12 @@ address_parse_backend(struct arena *a, struct span text, struct cfg_addr *addr,
 		addr->host = lower_copy(a, host);
 	}
 	return finish(a, addr, port);
+}
+
+bool
+address_is_name(const struct cfg_addr *addr)
+{
+	return addr->kind == CFG_ADDR_NAME || addr->kind == CFG_ADDR_SRV;
 }
 
 enum value_outcome

@@ -120,6 +120,7 @@ put_section(struct cfg_build *b, struct draft_section *s)
 	case OPTION_GLOBAL:
 	case OPTION_SECTIONS:
 		cfg->global = *(const struct cfg_global *)s->object;
+		cfg->global_lines = s->seen;
 		break;
 	}
 }

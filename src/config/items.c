@@ -154,6 +154,9 @@ parse_backend(struct arena *a, struct span text, struct cfg_backend *backend,
 	outcome = address_parse_backend(a, token, &backend->addr, why);
 	while (outcome == VALUE_OK && next_token(&text, &token))
 		outcome = parse_backend_option(a, token, backend, why);
+	if (outcome == VALUE_OK && backend->addr.kind == CFG_ADDR_SRV &&
+	    backend->weight > 0)
+		return bad(why, "the weight comes from the SRV record");
 	if (backend->name == NULL)
 		backend->name = backend->addr.text;
 	if (backend->weight == 0)

@@ -201,14 +201,22 @@ const struct option option_table[] = {
     {POOL(backends), .offset_count = offsetof(struct cfg_pool, n_backends),
 	.name = "backend", .type = OPTION_BACKENDS, .repeats = true,
 	.required = true, .reloadable = true,
-	.allowed = "host:port, [v6]:port or unix:/path, then weight=1..256, "
-		   "max=N, backup and name=X",
+	.allowed = "host:port, [v6]:port, unix:/path or "
+		   "srv:_http._tcp.name, then weight=1..256, max=N, backup "
+		   "and name=X",
 	.help = "A server that can answer any request of the pool. One of "
 		"weight 3 gets three times the requests of one of weight 1 "
 		"(the default); `max=` limits its requests in flight; a "
 		"`backup` is used only when no other is usable; its name in "
 		"logs and metrics is its address "
-		"unless `name=` gives another."},
+		"unless `name=` gives another. All addresses of a host name "
+		"become backends, each called NAME@ADDRESS; so do those of "
+		"an SRV record, with its ports and weights."},
+    {POOL(resolve_ms), .name = "resolve", .type = OPTION_DURATION, .min = 0,
+	.max = WAIT_MAX_MS, .preset = "30s", .reloadable = true,
+	.help = "How often the names of backends are looked up again; 0 only "
+		"when the configuration is loaded. A look-up that fails takes "
+		"no address away."},
     {POOL(balance), .name = "balance", .type = OPTION_ENUM,
 	.words = "round_robin|least_connections|random_two|hash",
 	.preset = "round_robin", .reloadable = true,
@@ -234,8 +242,8 @@ const struct option option_table[] = {
 	.words = "keep|backend", .preset = "keep", .reloadable = true,
 	.allowed = "keep, backend or a host name with or without a port",
 	.help = "The Host that backends see: keep is what the client sent, "
-		"backend is the address of the backend, anything else is sent "
-		"as it is."},
+		"backend is the address of the backend or its host name, with "
+		"the port, anything else is sent as it is."},
     {POOL(proxy_protocol), .name = "proxy_protocol", .type = OPTION_ENUM,
 	.words = "off|v1|v2", .preset = "off", .reloadable = true,
 	.help = "The PROXY protocol header that connections to backends begin "
@@ -337,7 +345,7 @@ const struct option option_table[] = {
 	.words = "GET|HEAD|OPTIONS", .preset = "GET", .reloadable = true,
 	.help = "The method of the check."},
     {POOL(health_host), .name = "health_host", .type = OPTION_HOST,
-	.max = NAME_MAX_BYTES, .without = "the backend's address",
+	.max = NAME_MAX_BYTES, .without = "the backend's address or host name",
 	.reloadable = true, .allowed = "a host name with or without a port",
 	.help = "The Host of the check."},
     {POOL(health_statuses),
@@ -419,6 +427,16 @@ option_find(enum option_section s, struct span name)
 		    span_equal(name, span_of(option_table[i].name)))
 			return &option_table[i];
 	return NULL;
+}
+
+unsigned
+option_global_line(const struct cfg *cfg, struct span name)
+{
+	const struct option *o = option_find(OPTION_GLOBAL, name);
+
+	return o == NULL || cfg->global_lines == NULL
+	    ? 0
+	    : cfg->global_lines[o - option_table];
 }
 
 const char *

@@ -1,8 +1,191 @@
 /* The effective configuration as INI. */
 #include "evenkeel/config/print.h"
 
+#include "evenkeel/base/check.h"
+#include "evenkeel/config/sections.h"
 #include "evenkeel/config/value.h"
-#include "evenkeel/config/option.h"
+
+/* ---- values ---- */
+
+const char *
+print_extra_word(enum print_extra e)
+{
+	static const char *const words[PRINT_EXTRAS] = {
+	    "weight", "max", "backup", "name"};
+
+	return words[e];
+}
+
+void
+print_extra_value(
+    struct textbuf *out, const struct cfg_backend *b, enum print_extra e)
+{
+	switch (e) {
+	case PRINT_EXTRA_WEIGHT:
+		textbuf_u64(out, b->weight);
+		break;
+	case PRINT_EXTRA_MAX:
+		if (b->max > 0)
+			textbuf_u64(out, b->max);
+		else
+			textbuf_lit(out, "(no limit)");
+		break;
+	case PRINT_EXTRA_BACKUP:
+		textbuf_str(out, b->backup ? "yes" : "no");
+		break;
+	case PRINT_EXTRA_NAME:
+	case PRINT_EXTRAS:
+		textbuf_str(out, b->name);
+		break;
+	}
+}
+
+static bool
+is_default_extra(const struct cfg_backend *b, enum print_extra e)
+{
+	switch (e) {
+	case PRINT_EXTRA_WEIGHT:
+		return b->weight == 1;
+	case PRINT_EXTRA_MAX:
+		return b->max == 0;
+	case PRINT_EXTRA_BACKUP:
+		return !b->backup;
+	case PRINT_EXTRA_NAME:
+	case PRINT_EXTRAS:
+		break;
+	}
+	return strcmp(b->name, b->addr.text) == 0;
+}
+
+static void
+put_backend(struct textbuf *out, const struct cfg_backend *b)
+{
+	textbuf_str(out, b->addr.text);
+	for (enum print_extra e = 0; e < PRINT_EXTRAS; e++) {
+		if (is_default_extra(b, e))
+			continue;
+		textbuf_byte(out, ' ');
+		textbuf_str(out, print_extra_word(e));
+		/* The one that is a word alone. */
+		if (e == PRINT_EXTRA_BACKUP)
+			continue;
+		textbuf_byte(out, '=');
+		print_extra_value(out, b, e);
+	}
+}
+
+static void
+put_statuses(struct textbuf *out, const struct cfg_statuses *s)
+{
+	textbuf_u64(out, s->from);
+	if (s->to == s->from)
+		return;
+	textbuf_byte(out, '-');
+	textbuf_u64(out, s->to);
+}
+
+static void
+put_element(
+    struct textbuf *out, const struct option *o, const void *array, size_t i)
+{
+	const struct cfg_listener *const *listeners = array;
+	const struct cfg_backend *backends = array;
+	const struct cfg_statuses *statuses = array;
+	const struct cfg_addr *binds = array;
+	const char *const *texts = array;
+
+	if (o->type == OPTION_BACKENDS)
+		put_backend(out, &backends[i]);
+	else if (o->type == OPTION_BINDS)
+		textbuf_str(out, binds[i].text);
+	else if (o->type == OPTION_LISTENER_NAMES)
+		textbuf_str(out, listeners[i]->name);
+	else if (o->type == OPTION_STATUSES)
+		put_statuses(out, &statuses[i]);
+	else
+		textbuf_str(out, texts[i]);
+}
+
+void
+print_element(
+    struct textbuf *out, const struct option *o, const void *object, size_t i)
+{
+	size_t n;
+	const void *array = sections_list(o, object, &n);
+
+	CHECK(i < n);
+	put_element(out, o, array, i);
+}
+
+static void
+put_elements(struct textbuf *out, const struct option *o, const void *object)
+{
+	size_t n;
+	const void *array = sections_list(o, object, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			textbuf_byte(out, ',');
+		put_element(out, o, array, i);
+	}
+}
+
+/* `text` is what the preset of the option would print. */
+static bool
+is_preset(const struct option *o, struct span text)
+{
+	char room[VALUE_TEXT_MAX];
+	struct textbuf t = textbuf_make(room, sizeof(room));
+	struct textbuf why = textbuf_make(NULL, 0);
+	struct option alone = *o;
+	uint64_t value = 0;
+
+	if (o->preset == NULL)
+		return false;
+	if (value_is_text(o))
+		return span_equal(text, span_of(o->preset));
+	alone.offset = 0;
+	CHECK(value_parse(&alone, NULL, span_of(o->preset), &value, &why) ==
+	    VALUE_OK);
+	value_put(&t, &alone, &value);
+	return span_equal(text, textbuf_span(&t));
+}
+
+/* A value of a type that value_put knows. */
+static void
+put_one(struct textbuf *out, const struct option *o, const void *object)
+{
+	char room[VALUE_TEXT_MAX];
+	struct textbuf t = textbuf_make(room, sizeof(room));
+
+	value_put(&t, o, object);
+	CHECK(!t.full);
+	/* "60s", as it is documented, rather than "1m". */
+	textbuf_put(out,
+	    is_preset(o, textbuf_span(&t)) ? span_of(o->preset)
+					   : textbuf_span(&t));
+}
+
+void
+print_value(struct textbuf *out, const struct option *o, const void *object)
+{
+	const char *field = (const char *)object + o->offset;
+	const struct cfg_addr *addr = (const void *)field;
+	const struct cfg_pool *pool;
+
+	if (option_is_list(o)) {
+		put_elements(out, o, object);
+	} else if (o->type == OPTION_POOL_NAME) {
+		memcpy(&pool, field, sizeof(pool));
+		textbuf_str(out, pool == NULL ? "" : pool->name);
+	} else if (o->type == OPTION_ADDRESS) {
+		textbuf_str(out, addr->text);
+	} else {
+		put_one(out, o, object);
+	}
+}
+
+/* ---- the whole ---- */
 
 struct printer {
 	struct textbuf *out;
@@ -61,94 +244,18 @@ put_without(struct printer *p, const struct option *o)
 }
 
 static void
-put_backend(
-    struct printer *p, const struct option *o, const struct cfg_backend *b)
-{
-	put_key(p, o);
-	textbuf_str(p->out, b->addr.text);
-	if (b->weight != 1) {
-		textbuf_lit(p->out, " weight=");
-		textbuf_u64(p->out, b->weight);
-	}
-	if (b->max != 0) {
-		textbuf_lit(p->out, " max=");
-		textbuf_u64(p->out, b->max);
-	}
-	if (b->backup)
-		textbuf_lit(p->out, " backup");
-	if (strcmp(b->name, b->addr.text) != 0) {
-		textbuf_lit(p->out, " name=");
-		textbuf_str(p->out, b->name);
-	}
-	textbuf_byte(p->out, '\n');
-}
-
-/* All elements in one line, as far as they are not the default. */
-static void
-put_list(struct printer *p, const struct option *o, const void *array, size_t n)
-{
-	char room[VALUE_TEXT_MAX];
-	struct textbuf t = textbuf_make(room, sizeof(room));
-	const struct cfg_statuses *statuses = array;
-	const char *const *texts = array;
-
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0)
-			textbuf_byte(&t, ',');
-		if (o->type == OPTION_CAUSES) {
-			textbuf_str(&t, texts[i]);
-			continue;
-		}
-		textbuf_u64(&t, statuses[i].from);
-		if (statuses[i].to == statuses[i].from)
-			continue;
-		textbuf_byte(&t, '-');
-		textbuf_u64(&t, statuses[i].to);
-	}
-	CHECK(!t.full);
-	if (!p->defaults && span_equal(textbuf_span(&t), span_of(o->preset)))
-		return;
-	put_key(p, o);
-	textbuf_put(p->out, textbuf_span(&t));
-	textbuf_byte(p->out, '\n');
-}
-
-/* One line for element i of a repeating option. */
-static void
-put_element(
-    struct printer *p, const struct option *o, const void *array, size_t i)
-{
-	const struct cfg_listener *const *listeners = array;
-	const struct cfg_backend *backends = array;
-	const struct cfg_addr *binds = array;
-	const char *const *texts = array;
-
-	if (o->type == OPTION_BACKENDS)
-		put_backend(p, o, &backends[i]);
-	else if (o->type == OPTION_BINDS)
-		put_line(p, o, binds[i].text);
-	else if (o->type == OPTION_LISTENER_NAMES)
-		put_line(p, o, listeners[i]->name);
-	else
-		put_line(p, o, texts[i]);
-}
-
-static void
 put_array(struct printer *p, const struct option *o, const void *object)
 {
-	const void *array;
 	size_t n;
 
-	memcpy(&array, (const char *)object + o->offset, sizeof(array));
-	memcpy(&n, (const char *)object + o->offset_count, sizeof(n));
-	if (!o->repeats) {
-		put_list(p, o, array, n);
-		return;
-	}
+	(void)sections_list(o, object, &n);
 	if (n == 0)
 		put_without(p, o);
-	for (size_t i = 0; i < n; i++)
-		put_element(p, o, array, i);
+	for (size_t i = 0; i < n; i++) {
+		put_key(p, o);
+		print_element(p->out, o, object, i);
+		textbuf_byte(p->out, '\n');
+	}
 }
 
 /* A pool that is the default need not be named: it is the only one. */
@@ -164,57 +271,23 @@ put_pool(struct printer *p, const struct option *o, const void *object)
 		put_line(p, o, pool->name);
 }
 
-/* `text` is what the preset of the option would print. */
-static bool
-is_preset(const struct option *o, struct span text)
-{
-	char room[VALUE_TEXT_MAX];
-	struct textbuf t = textbuf_make(room, sizeof(room));
-	struct textbuf why = textbuf_make(NULL, 0);
-	struct option alone = *o;
-	uint64_t value = 0;
-
-	if (o->preset == NULL)
-		return false;
-	if (value_is_text(o))
-		return span_equal(text, span_of(o->preset));
-	alone.offset = 0;
-	CHECK(value_parse(&alone, NULL, span_of(o->preset), &value, &why) ==
-	    VALUE_OK);
-	value_put(&t, &alone, &value);
-	return span_equal(text, textbuf_span(&t));
-}
-
-/* A value of a type that value_put knows. */
+/* All else: one value, or a list in one line. */
 static void
 put_plain(struct printer *p, const struct option *o, const void *object)
 {
 	char room[VALUE_TEXT_MAX];
 	struct textbuf t = textbuf_make(room, sizeof(room));
-	bool preset;
 
-	value_put(&t, o, object);
+	print_value(&t, o, object);
 	CHECK(!t.full);
-	preset = is_preset(o, textbuf_span(&t));
 	if (t.len == 0) {
 		put_without(p, o);
-	} else if (!preset || p->defaults) {
+	} else if (p->defaults || o->preset == NULL ||
+	    !span_equal(textbuf_span(&t), span_of(o->preset))) {
 		put_key(p, o);
-		/* "60s", as it is documented, rather than "1m". */
-		textbuf_put(
-		    p->out, preset ? span_of(o->preset) : textbuf_span(&t));
+		textbuf_put(p->out, textbuf_span(&t));
 		textbuf_byte(p->out, '\n');
 	}
-}
-
-static void
-put_address(struct printer *p, const struct option *o, const void *object)
-{
-	const struct cfg_addr *addr =
-	    (const void *)((const char *)object + o->offset);
-
-	if (p->defaults || strcmp(addr->text, o->preset) != 0)
-		put_line(p, o, addr->text);
 }
 
 static void
@@ -232,12 +305,10 @@ put_section(struct printer *p, enum option_section kind, const char *name,
 
 		if (o->section != kind)
 			continue;
-		if (option_is_list(o))
+		if (o->repeats)
 			put_array(p, o, object);
 		else if (o->type == OPTION_POOL_NAME)
 			put_pool(p, o, object);
-		else if (o->type == OPTION_ADDRESS)
-			put_address(p, o, object);
 		else
 			put_plain(p, o, object);
 	}
@@ -248,16 +319,8 @@ print_ini(struct textbuf *out, const struct cfg *cfg, bool defaults)
 {
 	struct printer p = {.out = out, .cfg = cfg, .defaults = defaults};
 
-	put_section(&p, OPTION_GLOBAL, "", &cfg->global);
-	if (cfg->admin.present)
-		put_section(&p, OPTION_ADMIN, "", &cfg->admin);
-	for (size_t i = 0; i < cfg->n_listeners; i++)
-		put_section(&p, OPTION_LISTENER, cfg->listeners[i].name,
-		    &cfg->listeners[i]);
-	for (size_t i = 0; i < cfg->n_routes; i++)
-		put_section(
-		    &p, OPTION_ROUTE, cfg->routes[i].name, &cfg->routes[i]);
-	for (size_t i = 0; i < cfg->n_pools; i++)
-		put_section(
-		    &p, OPTION_POOL, cfg->pools[i].name, &cfg->pools[i]);
+	for (enum option_section s = 0; s < OPTION_SECTIONS; s++)
+		for (size_t i = 0; i < sections_count(cfg, s); i++)
+			put_section(&p, s, sections_name(cfg, s, i),
+			    sections_object(cfg, s, i));
 }

@@ -1,6 +1,7 @@
 /* What is odd in a file without errors. */
 #include "evenkeel/config/warn.h"
 
+#include "evenkeel/config/address.h"
 #include "evenkeel/config/items.h"
 #include "evenkeel/config/problem.h"
 #include "evenkeel/config/value.h"
@@ -52,10 +53,22 @@ put_named(struct textbuf *out, const char *key, uint64_t ms)
 	textbuf_byte(out, ')');
 }
 
+/* The backends of the section; a name counts as two, for it may have many
+ * addresses. */
+static size_t
+count_backends(const struct draft_section *s)
+{
+	const struct option *o = option_find(OPTION_POOL, SPAN("backend"));
+	size_t n = items_count(s, o);
+
+	for (const struct draft_item *i = s->items; i != NULL; i = i->next)
+		n += i->option == o && address_is_name(&i->backend.addr);
+	return n;
+}
+
 static void
 warn_use(struct cfg_build *b, struct draft_section *s)
 {
-	const struct option *o = option_find(OPTION_POOL, SPAN("backend"));
 	struct problem m;
 
 	if (!s->used) {
@@ -63,7 +76,7 @@ warn_use(struct cfg_build *b, struct draft_section *s)
 		textbuf_lit(&m.text, "no listener and no route uses this pool");
 		problem_end(&m);
 	}
-	if (items_count(s, o) != 1)
+	if (count_backends(s) != 1)
 		return;
 	problem_begin(&m, b, CFG_WARNING, s->line, s);
 	textbuf_lit(&m.text,
@@ -221,11 +234,10 @@ warn_health(struct cfg_build *b, const struct draft_section *s, bool ejects)
 static void
 warn_pool(struct cfg_build *b, struct draft_section *s)
 {
-	const struct option *o = option_find(OPTION_POOL, SPAN("backend"));
 	struct cfg_pool p = *(const struct cfg_pool *)s->object;
 
 	/* Not assembled yet. */
-	p.n_backends = items_count(s, o);
+	p.n_backends = count_backends(s);
 	warn_use(b, s);
 	warn_request_timeout(b, s);
 	warn_attempt_timeout(b, s);

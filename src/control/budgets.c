@@ -85,8 +85,27 @@ budgets_step(struct budgets *b, uint64_t now_ms)
 						    : BUDGETS_STEP_MS);
 }
 
+static const struct pool_budget *
+find(const struct budgets *b, const struct upstream *u)
+{
+	for (size_t i = 0; b != NULL && i < b->n_pools; i++)
+		if (b->pools[i].upstream == u)
+			return &b->pools[i];
+	return NULL;
+}
+
+static void
+begin(struct pool_budget *p, struct upstream *u, uint64_t now_ms)
+{
+	p->upstream = u;
+	budget_init(&p->budget, now_ms);
+	/* What came before counts for nothing. */
+	p->totals.requests = p->budget.last.requests = requests(u);
+}
+
 struct budgets *
-budgets_create(const struct snapshot *s, uint64_t now_ms)
+budgets_create(
+    const struct snapshot *s, const struct budgets *old, uint64_t now_ms)
 {
 	struct budgets *b = calloc(1, sizeof(*b));
 
@@ -100,16 +119,19 @@ budgets_create(const struct snapshot *s, uint64_t now_ms)
 	}
 	for (size_t i = 0; i < s->n_pools; i++) {
 		struct pool_budget *p = &b->pools[b->n_pools];
+		const struct pool_budget *was = find(old, s->pools[i].upstream);
 
-		/* 0 % allows nothing, which is what is there. */
-		if (!s->pools[i].budget_limited ||
-		    s->pools[i].cfg->retry_budget_pct == 0)
+		if (!s->pools[i].budget_limited)
 			continue;
-		p->upstream = s->pools[i].upstream;
-		p->policy = policies_budget(s->pools[i].cfg);
-		budget_init(&p->budget, now_ms);
-		(void)step(p, now_ms);
 		b->n_pools++;
+		if (was != NULL) {
+			*p = *was;
+			p->policy = policies_budget(s->pools[i].cfg);
+			continue;
+		}
+		begin(p, s->pools[i].upstream, now_ms);
+		p->policy = policies_budget(s->pools[i].cfg);
+		(void)step(p, now_ms);
 	}
 	return b;
 }

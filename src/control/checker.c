@@ -10,6 +10,7 @@ struct check {
 	struct probe probe;
 	struct alarm alarm; /* the beginning, or the deadline */
 	uint64_t due_us;    /* when this or the last one was to begin */
+	bool begun;         /* it has its place in the interval */
 	bool extended;      /* its deadline was moved */
 };
 
@@ -126,54 +127,161 @@ check_on_end(struct probe *p, enum probe_end end, const char *why, void *arg)
 
 static const struct probe_ops check_ops = {.on_end = check_on_end};
 
+/* ---- with the roster ---- */
+
+static struct check *
+make_check(struct checker *c, struct roster_member *m)
+{
+	struct check *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->checker = c;
+	k->member = m;
+	alarm_init(&k->alarm, check_on_alarm);
+	return k;
+}
+
+static bool
+prepare_pool(struct checker *c, const struct roster_pool *p)
+{
+	if (p->pool->cfg->health == CFG_HEALTH_OFF)
+		return true;
+	for (size_t i = 0; i < p->n_members; i++) {
+		struct roster_member *m = p->members[i];
+
+		if (m->check == NULL)
+			m->check = make_check(c, m);
+		if (m->check == NULL)
+			return false;
+	}
+	return true;
+}
+
+bool
+checker_prepare(struct checker *c, const struct enroll *e)
+{
+	for (size_t i = 0; i < e->n_pools; i++)
+		if (!prepare_pool(c, &e->pools[i]))
+			return false;
+	return true;
+}
+
+void
+checker_rollback(struct checker *c, const struct enroll *e)
+{
+	(void)c;
+	for (size_t i = 0; i < e->n_pools; i++)
+		for (size_t k = 0; k < e->pools[i].n_members; k++) {
+			struct roster_member *m = e->pools[i].members[k];
+
+			if (m->check != NULL && !m->check->begun)
+				checker_drop(m);
+		}
+}
+
+void
+checker_drop(struct roster_member *m)
+{
+	struct check *k = m->check;
+
+	if (k == NULL)
+		return;
+	m->check = NULL;
+	if (k->begun) {
+		alarm_cancel(k->checker->loop, &k->alarm);
+		probe_stop(&k->probe);
+	}
+	free(k);
+}
+
+/* A place in the interval for each of those that begin, or begin anew. */
+struct places {
+	size_t at, all;
+};
+
 static size_t
-count(const struct roster *r)
+count_checked(const struct roster *r)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n_pools; i++)
-		for (size_t b = 0; b < r->pools[i].n_members; b++)
-			n += r->pools[i].members[b].checked;
+		for (size_t k = 0; k < r->pools[i].n_members; k++)
+			n += r->pools[i].members[k]->checked;
 	return n;
 }
 
+/* The next place is its. */
 static void
-add(struct checker *c, struct roster_member *m, size_t all)
+plan_first(struct check *k, struct places *p)
 {
-	struct check *k = &c->checks[c->n_checks];
-	const struct cfg_pool *cfg = m->pool->pool->cfg;
+	struct loop *l = k->checker->loop;
+	const struct cfg_pool *cfg = k->member->pool->pool->cfg;
 
-	k->checker = c;
-	k->member = m;
-	probe_init(&k->probe, c->loop, cfg, m->backend, &check_ops, k);
-	alarm_init(&k->alarm, check_on_alarm);
-	k->due_us = loop_now_us(c->loop) +
-	    health_first_ms(cfg->health_interval_ms, c->n_checks, all) *
-		1000ULL;
-	alarm_arm(c->loop, &k->alarm, k->due_us);
-	c->n_checks++;
+	k->due_us = loop_now_us(l) +
+	    health_first_ms(cfg->health_interval_ms, p->at, p->all) * 1000ULL;
+	p->at++;
+	alarm_arm(l, &k->alarm, k->due_us);
+}
+
+static void
+begin_check(struct check *k, struct places *p)
+{
+	probe_init(&k->probe, k->checker->loop, k->member->pool->pool->cfg,
+	    k->member->backend, &check_ops, k);
+	k->begun = true;
+	plan_first(k, p);
+}
+
+/* The configuration may be another one: a check that is not the same any more
+ * is made anew, and a shorter interval counts at once.  All stay spread. */
+static void
+go_on(struct check *k, struct places *p)
+{
+	struct loop *l = k->checker->loop;
+	uint64_t now_us = loop_now_us(l);
+	uint64_t interval_us = interval_ms(k) * 1000ULL;
+
+	if (!probe_follow(
+		&k->probe, k->member->pool->pool->cfg, k->member->backend)) {
+		plan_first(k, p);
+		return;
+	}
+	if (k->probe.state != PROBE_IDLE || k->due_us <= now_us + interval_us)
+		return;
+	k->due_us = now_us + (k->due_us - now_us) % interval_us;
+	alarm_arm(l, &k->alarm, k->due_us);
+}
+
+void
+checker_commit(struct checker *c)
+{
+	struct roster *r = c->roster;
+	struct places p = {.all = count_checked(r)};
+
+	for (size_t i = 0; i < r->n_pools; i++)
+		for (size_t k = 0; k < r->pools[i].n_members; k++) {
+			struct roster_member *m = r->pools[i].members[k];
+
+			if (!m->checked)
+				checker_drop(m);
+			else if (m->check->begun)
+				go_on(m->check, &p);
+			else
+				begin_check(m->check, &p);
+		}
 }
 
 struct checker *
 checker_create(struct loop *l, struct roster *r, uint64_t seed)
 {
 	struct checker *c = calloc(1, sizeof(*c));
-	size_t n = count(r);
 
 	if (c == NULL)
 		return NULL;
 	c->loop = l;
 	c->roster = r;
 	rng_init(&c->rng, seed);
-	c->checks = calloc(n + 1, sizeof(*c->checks));
-	if (c->checks == NULL) {
-		free(c);
-		return NULL;
-	}
-	for (size_t i = 0; i < r->n_pools; i++)
-		for (size_t b = 0; b < r->pools[i].n_members; b++)
-			if (r->pools[i].members[b].checked)
-				add(c, &r->pools[i].members[b], n);
 	return c;
 }
 
@@ -182,10 +290,8 @@ checker_free(struct checker *c)
 {
 	if (c == NULL)
 		return;
-	for (size_t i = 0; i < c->n_checks; i++) {
-		alarm_cancel(c->loop, &c->checks[i].alarm);
-		probe_stop(&c->checks[i].probe);
-	}
-	free(c->checks);
+	for (size_t i = 0; i < c->roster->n_pools; i++)
+		for (size_t k = 0; k < c->roster->pools[i].n_members; k++)
+			checker_drop(c->roster->pools[i].members[k]);
 	free(c);
 }

@@ -1,17 +1,20 @@
 #include "evenkeel/control/demo.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "evenkeel/net/listener.h"
 
 struct demo_backend {
+	struct demo_backend *next;
 	struct httpd *httpd;
-	struct span name;
+	char *name;
 };
 
 struct demo {
-	size_t n;
-	struct demo_backend backends[];
+	struct loop *loop;
+	struct log_ring *log;
+	struct demo_backend *first;
 };
 
 static void
@@ -21,7 +24,7 @@ demo_on_request(
 	const struct demo_backend *b = arg;
 
 	textbuf_lit(a->body, "Hello from demo backend ");
-	textbuf_put(a->body, b->name);
+	textbuf_str(a->body, b->name);
 	textbuf_lit(a->body, ".\nYou asked for ");
 	textbuf_put(a->body, r->target);
 	textbuf_lit(a->body, "\n");
@@ -30,49 +33,82 @@ demo_on_request(
 static const struct httpd_ops demo_ops = {.on_request = demo_on_request};
 
 static void
-start_one(struct demo *d, struct loop *l, const struct backend *b,
-    struct log_ring *log)
+free_one(struct demo_backend *b)
 {
-	struct demo_backend *to = &d->backends[d->n];
+	if (b == NULL)
+		return;
+	httpd_free(b->httpd);
+	free(b->name);
+	free(b);
+}
+
+/* On a listening socket, which is taken over. */
+static struct demo_backend *
+make_one(struct demo *d, int fd, const struct backend *b)
+{
+	struct demo_backend *to = calloc(1, sizeof(*to));
+
+	if (to != NULL)
+		to->httpd = httpd_create(d->loop, fd, &demo_ops, to);
+	if (to != NULL)
+		to->name = strdup(b->name);
+	if (to != NULL && to->httpd != NULL && to->name != NULL)
+		return to;
+	free_one(to);
+	return NULL;
+}
+
+static void
+start_one(struct demo *d, const struct backend *b)
+{
+	struct demo_backend *to;
 	char text[256];
 	struct textbuf why = textbuf_make(text, sizeof(text));
 	struct address bound;
 	int fd;
 
+	/* An address that has a demo backend is not free, either. */
 	if (!address_on_loopback(&b->address) ||
 	    !listener_bind(&b->address, &fd, 1, &bound, &why))
 		return;
-	to->name = b->name_span;
-	to->httpd = httpd_create(l, fd, &demo_ops, to);
-	if (to->httpd == NULL)
+	to = make_one(d, fd, b);
+	if (to == NULL)
 		return;
-	d->n++;
-	log_message(log, LOG_LEVEL_INFO, "demo backend on %s", b->name);
+	to->next = d->first;
+	d->first = to;
+	log_message(d->log, LOG_LEVEL_INFO, "demo backend on %s", b->name);
 }
 
 struct demo *
-demo_start(struct loop *l, const struct snapshot *s, struct log_ring *log)
+demo_create(struct loop *l, struct log_ring *log)
 {
-	struct demo *d;
-	size_t most = 0;
+	struct demo *d = calloc(1, sizeof(*d));
 
-	for (size_t i = 0; i < s->n_pools; i++)
-		most += s->pools[i].n_backends;
-	d = calloc(1, sizeof(*d) + most * sizeof(d->backends[0]));
 	if (d == NULL)
 		return NULL;
-	for (size_t i = 0; i < s->n_pools; i++)
-		for (size_t k = 0; k < s->pools[i].n_backends; k++)
-			start_one(d, l, s->pools[i].backends[k], log);
+	d->loop = l;
+	d->log = log;
 	return d;
 }
 
 void
-demo_stop(struct demo *d)
+demo_serve(struct demo *d, const struct snapshot *s)
+{
+	for (size_t i = 0; d != NULL && i < s->n_pools; i++)
+		for (size_t k = 0; k < s->pools[i].n_backends; k++)
+			start_one(d, s->pools[i].backends[k]);
+}
+
+void
+demo_free(struct demo *d)
 {
 	if (d == NULL)
 		return;
-	for (size_t i = 0; i < d->n; i++)
-		httpd_free(d->backends[i].httpd);
+	while (d->first != NULL) {
+		struct demo_backend *b = d->first;
+
+		d->first = b->next;
+		free_one(b);
+	}
 	free(d);
 }

@@ -6,6 +6,7 @@
 #include "evenkeel/control/budgets.h"
 #include "evenkeel/control/enroll.h"
 #include "evenkeel/control/lineup.h"
+#include "evenkeel/proxy/picker.h"
 
 struct guard {
 	struct loop *loop;
@@ -15,13 +16,13 @@ struct guard {
 	struct roster *roster;
 	struct checker *checker;
 	struct budgets *budgets;
-	uint32_t readers;      /* workers that read what is published */
 	struct loop_task task; /* publish in this turn */
 	uint64_t published_ms;
 	struct alarm later;   /* publish then; or roster_tick */
 	struct alarm collect; /* replaced rotations */
 	struct alarm step;    /* of the budgets */
 	uint64_t stepped_ms;  /* the last one */
+	bool short_read;      /* a worker's mail that one is spent */
 };
 
 /* ---- workers ---- */
@@ -32,7 +33,7 @@ guard_tell(uint64_t generation, void *arg)
 	struct guard *g = arg;
 
 	atomic_store(&g->shared->generation, generation);
-	for (uint32_t i = 0; i < g->readers; i++)
+	for (uint32_t i = 0; i < g->shared->workers; i++)
 		worker_pass(g->shared->all[i]);
 }
 
@@ -42,7 +43,7 @@ guard_passed(void *arg)
 	struct guard *g = arg;
 	uint64_t lowest = UINT64_MAX;
 
-	for (uint32_t i = 0; i < g->readers; i++)
+	for (uint32_t i = 0; i < g->shared->workers; i++)
 		lowest = num_min_u64(
 		    lowest, atomic_load(&g->shared->all[i]->passed));
 	return lowest;
@@ -139,8 +140,11 @@ guard_on_step(struct alarm *a)
 	uint64_t next_ms;
 
 	g->stepped_ms = loop_now_ms(g->loop);
-	/* The flag goes first: who finds nothing left from now on says so. */
-	atomic_store(&g->shared->short_sent, false);
+	/* The flag goes first: who finds nothing left from now on says so.  It
+	 * stays while the mail that was posted with it is still on its way. */
+	if (g->short_read)
+		atomic_store(&g->shared->short_sent, false);
+	g->short_read = false;
 	next_ms = budgets_step(g->budgets, g->stepped_ms);
 	if (next_ms != UINT64_MAX)
 		alarm_arm(g->loop, a, next_ms * 1000);
@@ -149,6 +153,7 @@ guard_on_step(struct alarm *a)
 void
 guard_short(struct guard *g)
 {
+	g->short_read = true;
 	alarm_arm(g->loop, &g->step, (g->stepped_ms + GUARD_SHORT_MS) * 1000);
 }
 
@@ -160,13 +165,20 @@ guard_failing(struct guard *g, struct backend *b)
 	roster_failing(g->roster, b, loop_now_ms(g->loop));
 }
 
+static void
+evict(struct guard *g, struct backend *b)
+{
+	for (uint32_t i = 0; i < g->shared->workers; i++)
+		worker_evict(g->shared->all[i], b);
+}
+
 void
 guard_drain(
     struct guard *g, struct roster_member *m, bool draining, const char *who)
 {
 	roster_drain(g->roster, m, draining, who, loop_now_ms(g->loop));
-	for (uint32_t i = 0; draining && i < g->readers; i++)
-		worker_evict(g->shared->all[i], m->backend);
+	if (draining)
+		evict(g, m->backend);
 }
 
 const struct roster *
@@ -184,7 +196,73 @@ guard_retired(const struct guard *g)
 uint64_t
 guard_late_us(const struct guard *g)
 {
-	return g->checker == NULL ? 0 : checker_late_us(g->checker);
+	return checker_late_us(g->checker);
+}
+
+struct publish *
+guard_publish(struct guard *g)
+{
+	return lineup_wanted(g->roster) ? NULL : &g->publish;
+}
+
+/* ---- another snapshot ---- */
+
+bool
+guard_prepare(struct guard *g, struct guard_plan *p, const struct snapshot *s)
+{
+	p->budgets = budgets_create(s, g->budgets, loop_now_ms(g->loop));
+	if (p->budgets == NULL || !enroll_prepare(&p->enroll, s)) {
+		budgets_free(p->budgets);
+		return false;
+	}
+	if (checker_prepare(g->checker, &p->enroll))
+		return true;
+	guard_rollback(g, p);
+	return false;
+}
+
+void
+guard_rollback(struct guard *g, struct guard_plan *p)
+{
+	checker_rollback(g->checker, &p->enroll);
+	enroll_rollback(&p->enroll);
+	budgets_free(p->budgets);
+}
+
+static void
+guard_on_gone(struct roster_member *m, void *arg)
+{
+	checker_drop(m);
+	evict(arg, m->backend);
+}
+
+/* A lower `max` has come: idle connections are to be no reason to wait. */
+static void
+evict_crowded(struct guard *g)
+{
+	for (size_t i = 0; i < g->roster->n_pools; i++) {
+		const struct roster_pool *p = &g->roster->pools[i];
+
+		for (size_t k = 0; k < p->n_members; k++)
+			if (picker_over_max(p->members[k]->backend))
+				evict(g, p->members[k]->backend);
+	}
+}
+
+void
+guard_commit(struct guard *g, struct guard_plan *p)
+{
+	uint64_t now_ms = loop_now_ms(g->loop);
+
+	enroll_commit(&p->enroll, g->roster, now_ms, guard_on_gone, g);
+	checker_commit(g->checker);
+	evict_crowded(g);
+	budgets_free(g->budgets);
+	g->budgets = p->budgets;
+	guard_on_step(&g->step);
+	/* At once, however short ago the last time was. */
+	g->published_ms = 0;
+	settle(g);
 }
 
 /* ---- begin and end ---- */
@@ -193,7 +271,6 @@ struct guard *
 guard_create(struct loop *l, struct worker_shared *shared, struct log_ring *log)
 {
 	struct guard *g = calloc(1, sizeof(*g));
-	uint64_t now_ms = loop_now_ms(l);
 
 	if (g == NULL)
 		return NULL;
@@ -205,23 +282,13 @@ guard_create(struct loop *l, struct worker_shared *shared, struct log_ring *log)
 	alarm_init(&g->collect, guard_on_collect);
 	alarm_init(&g->step, guard_on_step);
 	publish_init(&g->publish, &guard_publish_ops, g);
-	g->roster = enroll_roster(
-	    shared->snapshot, &g->publish, &guard_roster_ops, g, now_ms);
-	g->budgets = budgets_create(shared->snapshot, now_ms);
-	if (g->roster != NULL && g->budgets != NULL &&
-	    lineup_publish(g->roster, now_ms))
+	g->roster = enroll_create(&g->publish, &guard_roster_ops, g);
+	if (g->roster != NULL)
+		g->checker = checker_create(l, g->roster, shared->seed);
+	if (g->checker != NULL)
 		return g;
 	guard_free(g);
 	return NULL;
-}
-
-bool
-guard_start(struct guard *g)
-{
-	g->readers = g->shared->workers;
-	g->checker = checker_create(g->loop, g->roster, g->shared->seed);
-	guard_on_step(&g->step);
-	return g->checker != NULL;
 }
 
 void

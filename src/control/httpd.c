@@ -22,6 +22,7 @@ struct httpd {
 	void *arg;
 	struct list visits;
 	uint32_t n_visits;
+	size_t large_bytes; /* how large the large answers have been */
 };
 
 enum visit_state {
@@ -120,6 +121,15 @@ only_reads(const struct visit *v)
 	return v->method == H1_METHOD_GET || v->method == H1_METHOD_HEAD;
 }
 
+/* Smaller ones are forgotten slowly: large pages of two kinds take turns. */
+static void
+remember_large(struct httpd *h, size_t len)
+{
+	h->large_bytes -= h->large_bytes / 8;
+	if (len > h->large_bytes)
+		h->large_bytes = len;
+}
+
 /* Asks the handler with room for `cap` bytes.  False: that was too little, or
  * there is no memory (*failed). */
 static bool
@@ -150,6 +160,8 @@ ask(struct visit *v, size_t cap, unsigned status, bool *failed)
 		v->answer = NULL;
 		return false;
 	}
+	if (cap > FIRST_ANSWER_BYTES)
+		remember_large(v->httpd, body.len);
 	head = textbuf_make(v->answer, HEAD_BYTES);
 	put_head(&head, v, &a);
 	/* Head and body side by side. */
@@ -216,6 +228,21 @@ visit_send(struct visit *v)
 	conn_again(&v->conn);
 }
 
+/*
+ * How much room to offer after `cap` was too little, HTTPD_ANSWER_BYTES at
+ * most: a large page is about as large as the last time, so that it is not
+ * written over and over.
+ */
+static size_t
+more_room(const struct httpd *h, size_t cap)
+{
+	size_t room = h->large_bytes + h->large_bytes / 8;
+
+	if (room < 4 * cap)
+		room = 4 * cap;
+	return room < HTTPD_ANSWER_BYTES ? room : HTTPD_ANSWER_BYTES;
+}
+
 /* `status` 0: the handler answers. */
 static void
 visit_answer(struct visit *v, unsigned status)
@@ -227,11 +254,11 @@ visit_answer(struct visit *v, unsigned status)
 	loop_arm(v->httpd->loop, &v->timer,
 	    loop_now_ms(v->httpd->loop) + HTTPD_TIMEOUT_MS);
 	while (!ask(v, cap, status, &failed)) {
-		cap *= 4;
-		if (failed || cap > HTTPD_ANSWER_BYTES) {
+		if (failed || cap == HTTPD_ANSWER_BYTES) {
 			visit_end(v);
 			return;
 		}
+		cap = more_room(v->httpd, cap);
 	}
 	visit_send(v);
 }
@@ -445,6 +472,15 @@ httpd_create(struct loop *l, int fd, const struct httpd_ops *ops, void *arg)
 		return NULL;
 	}
 	return h;
+}
+
+void
+httpd_retire(struct httpd *h)
+{
+	if (h == NULL)
+		return;
+	acceptor_free(h->acceptor);
+	h->acceptor = NULL;
 }
 
 void

@@ -52,7 +52,7 @@ publish_choice(struct roster *r, struct roster_pool *p, const struct choice *c,
 	struct rotation *new = NULL;
 
 	for (size_t i = 0; list && weights && k < n && i < p->n_members; i++) {
-		struct roster_member *m = &p->members[i];
+		struct roster_member *m = p->members[i];
 
 		if (!is_chosen(m, c))
 			continue;

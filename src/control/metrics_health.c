@@ -22,8 +22,8 @@ each_member(struct textbuf *out, const struct pages *p,
 
 		for (size_t k = 0; k < pool->n_members && !out->full; k++)
 			put(out, pool->pool->upstream->name_span,
-			    pool->members[k].backend->name_span,
-			    &pool->members[k]);
+			    pool->members[k]->backend->name_span,
+			    pool->members[k]);
 	}
 }
 
@@ -48,16 +48,22 @@ put_state(struct textbuf *out, struct span pool, struct span backend,
 		    (int)m->state == s);
 }
 
+/* Also of one that is not checked any more. */
 static void
-put_checks(struct textbuf *out, struct span pool, struct span backend,
-    const struct roster_member *m)
+put_checks(struct textbuf *out, struct span pool, const struct backend *b)
 {
-	for (int h = 0; m->checked && h < HEALTH_RESULTS; h++)
+	const struct roster_member *m = roster_member_of(b);
+	uint64_t all = 0;
+
+	for (int h = 0; h < HEALTH_RESULTS; h++)
+		all += b->checks[h];
+	for (int h = 0;
+	     (all > 0 || (m != NULL && m->checked)) && h < HEALTH_RESULTS; h++)
 		metrics_put_count(out, "evenkeel_health_checks_total",
-		    LABELS({"pool", pool}, {"backend", backend},
+		    LABELS({"pool", pool}, {"backend", b->name_span},
 			{"result",
 			    span_of(roster_check_text((enum health_result)h))}),
-		    m->checks[h]);
+		    b->checks[h]);
 }
 
 /* ---- retries ---- */
@@ -117,14 +123,6 @@ put_backoff_of(struct textbuf *out, const struct upstream *u)
 	    LABELS({"pool", u->name_span}), &h);
 }
 
-static void
-each_pool(struct textbuf *out, const struct pages *p,
-    void (*put)(struct textbuf *out, const struct upstream *u))
-{
-	for (size_t i = 0; i < p->snapshot->n_pools && !out->full; i++)
-		put(out, p->snapshot->pools[i].upstream);
-}
-
 void
 metrics_health_put(struct textbuf *out, const struct pages *p)
 {
@@ -137,15 +135,15 @@ metrics_health_put(struct textbuf *out, const struct pages *p)
 	each_member(out, p, put_state);
 	metrics_put_family(out, "evenkeel_health_checks_total", METRICS_COUNTER,
 	    "Active checks of a backend, by result.");
-	each_member(out, p, put_checks);
+	pages_each_backend(out, p, put_checks);
 	metrics_put_family(out, "evenkeel_retries_total", METRICS_COUNTER,
 	    "Attempts after a failed one, by what made it fail.");
-	each_pool(out, p, put_retries_of);
+	pages_each_upstream(out, p, put_retries_of);
 	metrics_put_family(out, "evenkeel_retries_denied_total",
 	    METRICS_COUNTER,
 	    "Failed attempts that no other one followed, by the reason.");
-	each_pool(out, p, put_denied_of);
+	pages_each_upstream(out, p, put_denied_of);
 	metrics_put_family(out, "evenkeel_backoff_seconds", METRICS_HISTOGRAM,
 	    "Waits before retries.");
-	each_pool(out, p, put_backoff_of);
+	pages_each_upstream(out, p, put_backoff_of);
 }

@@ -1,7 +1,10 @@
 #include "evenkeel/control/metrics_page.h"
 
+#include <string.h>
+
 #include "evenkeel/base/num.h"
 #include "evenkeel/control/metrics_health.h"
+#include "evenkeel/control/reload_page.h"
 #include "evenkeel/http/metrics.h"
 #include "evenkeel/net/system.h"
 
@@ -10,19 +13,6 @@
 	    sizeof((const struct metrics_label[]){__VA_ARGS__}) /             \
 		sizeof(struct metrics_label)})
 #define NO_LABELS ((struct metrics_labels){NULL, 0})
-
-/* Calls `put` for every backend with its pool's name. */
-static void
-each_backend(struct textbuf *out, const struct pages *p,
-    void (*put)(struct textbuf *out, struct span pool, const struct backend *b))
-{
-	for (size_t i = 0; i < p->snapshot->n_pools; i++) {
-		const struct snapshot_pool *pool = &p->snapshot->pools[i];
-
-		for (size_t k = 0; k < pool->n_backends && !out->full; k++)
-			put(out, pool->upstream->name_span, pool->backends[k]);
-	}
-}
 
 static void
 sum_histogram(struct metrics_histogram *to, const struct histogram *h)
@@ -34,52 +24,70 @@ sum_histogram(struct metrics_histogram *to, const struct histogram *h)
 
 /* ---- requests ---- */
 
-static uint64_t
-code_sum(const struct upstream *u, const struct front *f, unsigned code)
+/* What the pool has answered at that listener.  False: nothing ever, which of
+ * many pools and listeners is true for most pairs. */
+static bool
+sum_codes(
+    uint64_t sums[STATS_CODES], const struct upstream *u, const struct front *f)
 {
-	uint64_t sum = 0;
+	bool any = false;
 
 	for (uint32_t i = 0; i < u->n_lanes; i++) {
 		const struct code_counts *c = atomic_load_explicit(
 		    &u->lanes[i].codes, memory_order_acquire);
 
 		for (; c != NULL;
-		     c = atomic_load_explicit(&c->next, memory_order_acquire))
-			if (c->front == f)
-				sum += counter_get(&c->code[code]);
+		     c = atomic_load_explicit(&c->next, memory_order_acquire)) {
+			if (c->front != f)
+				continue;
+			if (!any)
+				memset(sums, 0, STATS_CODES * sizeof(sums[0]));
+			any = true;
+			for (unsigned code = 100; code < STATS_CODES; code++)
+				sums[code] += counter_get(&c->code[code]);
+		}
 	}
-	return sum;
+	return any;
 }
 
 static void
 put_codes(struct textbuf *out, const struct upstream *u, const struct front *f)
 {
+	uint64_t sums[STATS_CODES];
+
+	if (!sum_codes(sums, u, f))
+		return;
 	for (unsigned code = 100; code < STATS_CODES; code++) {
-		uint64_t sum = code_sum(u, f, code);
 		char digits[NUM_U64_DIGITS];
 
-		if (sum == 0)
+		if (sums[code] == 0)
 			continue;
 		metrics_put_count(out, "evenkeel_requests_total",
 		    LABELS({"listener", f->name_span}, {"pool", u->name_span},
 			{"code", span_make(digits, num_put_u64(digits, code))}),
-		    sum);
+		    sums[code]);
 	}
 }
 
 static void
 put_requests(struct textbuf *out, const struct pages *p)
 {
-	const struct snapshot *s = p->snapshot;
+	const struct upstream *no_pool = pages_snapshot(p)->no_pool, *u;
+	const struct front *f;
+	size_t at_front = 0;
 
 	metrics_put_family(out, "evenkeel_requests_total", METRICS_COUNTER,
 	    "Requests answered, by status code (499: the client left before "
 	    "an answer).");
-	for (size_t l = 0; l < s->n_listeners; l++) {
-		for (size_t i = 0; i < s->n_pools && !out->full; i++)
-			put_codes(
-			    out, s->pools[i].upstream, s->listeners[l].front);
-		put_codes(out, s->no_pool, s->listeners[l].front);
+	while ((f = registry_next_front(
+		    p->registry, &at_front, pages_now_ms())) != NULL) {
+		size_t at = 0;
+
+		while ((u = registry_next_upstream(
+			    p->registry, &at, pages_now_ms())) != NULL &&
+		    !out->full)
+			put_codes(out, u, f);
+		put_codes(out, no_pool, f);
 	}
 }
 
@@ -100,9 +108,8 @@ put_durations(struct textbuf *out, const struct pages *p)
 	metrics_put_family(out, "evenkeel_request_duration_seconds",
 	    METRICS_HISTOGRAM,
 	    "From the first byte of a request to the last of its answer.");
-	for (size_t i = 0; i < p->snapshot->n_pools && !out->full; i++)
-		put_duration_of(out, p->snapshot->pools[i].upstream);
-	put_duration_of(out, p->snapshot->no_pool);
+	pages_each_upstream(out, p, put_duration_of);
+	put_duration_of(out, pages_snapshot(p)->no_pool);
 }
 
 /* ---- backends ---- */
@@ -172,8 +179,8 @@ put_queues(struct textbuf *out, const struct pages *p)
 {
 	metrics_put_family(out, "evenkeel_queue_length", METRICS_GAUGE,
 	    "Requests that wait for a backend.");
-	for (size_t i = 0; i < p->snapshot->n_pools && !out->full; i++) {
-		const struct upstream *u = p->snapshot->pools[i].upstream;
+	for (size_t i = 0; i < pages_snapshot(p)->n_pools && !out->full; i++) {
+		const struct upstream *u = pages_snapshot(p)->pools[i].upstream;
 
 		metrics_put_count(out, "evenkeel_queue_length",
 		    LABELS({"pool", u->name_span}), atomic_load(&u->waiting));
@@ -185,18 +192,18 @@ put_backends(struct textbuf *out, const struct pages *p)
 {
 	metrics_put_family(out, "evenkeel_attempts_total", METRICS_COUNTER,
 	    "Attempts on a backend that have ended, by outcome.");
-	each_backend(out, p, put_attempts_of);
+	pages_each_backend(out, p, put_attempts_of);
 	metrics_put_family(out, "evenkeel_attempt_duration_seconds",
 	    METRICS_HISTOGRAM,
 	    "From the start of an attempt to the response head.");
-	each_backend(out, p, put_attempt_time_of);
+	pages_each_backend(out, p, put_attempt_time_of);
 	metrics_put_family(out, "evenkeel_backend_inflight", METRICS_GAUGE,
 	    "Attempts on a backend that are under way.");
-	each_backend(out, p, put_inflight_of);
+	pages_each_backend(out, p, put_inflight_of);
 	metrics_put_family(out, "evenkeel_upstream_connections_total",
 	    METRICS_COUNTER,
 	    "Attempts by whether their connection was reused.");
-	each_backend(out, p, put_upstream_connections_of);
+	pages_each_backend(out, p, put_upstream_connections_of);
 }
 
 /* ---- workers ---- */
@@ -280,6 +287,7 @@ metrics_page_put(struct textbuf *out, const struct pages *p)
 	metrics_health_put(out, p);
 	put_queues(out, p);
 	put_connections(out, p);
+	reload_page_put_metrics(out, p->reload);
 	metrics_put_family(out, "evenkeel_log_lines_lost_total",
 	    METRICS_COUNTER, "Log lines that could not be written.");
 	metrics_put_count(out, "evenkeel_log_lines_lost_total", NO_LABELS,

@@ -1,5 +1,6 @@
 #include "evenkeel/control/orders.h"
 
+#include "evenkeel/base/num.h"
 #include "evenkeel/config/nearest.h"
 #include "evenkeel/control/query.h"
 #include "evenkeel/control/words.h"
@@ -8,6 +9,8 @@
 /* A decoded name; longer ones are nobody's. */
 #define NAME_BYTES 512U
 #define WHO_BYTES  64U
+/* How a reload is asked for here. */
+#define BY_SOCKET "the control socket"
 
 /* ---- names ---- */
 
@@ -48,10 +51,10 @@ find_member(const struct roster_pool *p, struct span name, struct textbuf *why)
 
 	nearest_init(&near, name);
 	for (size_t i = 0; i < p->n_members; i++) {
-		struct span known = p->members[i].backend->name_span;
+		struct span known = p->members[i]->backend->name_span;
 
 		if (span_equal(known, name))
-			return &p->members[i];
+			return p->members[i];
 		nearest_offer(&near, known);
 	}
 	textbuf_lit(why, "pool ");
@@ -180,6 +183,90 @@ put_progress(
 	textbuf_byte(out, '\n');
 }
 
+/* ---- reload ---- */
+
+static void
+order_reload(
+    struct orders *o, const struct httpd_request *r, struct textbuf *out)
+{
+	char who_bytes[WHO_BYTES];
+	struct textbuf who = textbuf_make(who_bytes, sizeof(who_bytes) - 1);
+	uint64_t number;
+
+	peer_put(&who, &r->peer);
+	textbuf_str(&who, who.len > 0 ? " over " BY_SOCKET : BY_SOCKET);
+	who_bytes[who.len] = '\0';
+	number = reload_ask(o->reload, who_bytes);
+	o->asked = num_max_u64(o->asked, number);
+	textbuf_u64(out, number);
+	textbuf_byte(out, '\n');
+}
+
+/* Which one the request is about.  False: the answer says that there is no
+ * such reload. */
+static bool
+find_reload(const struct orders *o, const struct httpd_request *r,
+    struct httpd_answer *a, uint64_t *number)
+{
+	char bytes[NUM_U64_DIGITS];
+	struct textbuf digits = textbuf_make(bytes, sizeof(bytes));
+
+	if (!query_get(r->target, SPAN("number"), &digits) ||
+	    !num_parse_u64(textbuf_span(&digits), UINT64_MAX, number)) {
+		a->status = 400;
+		textbuf_lit(a->body,
+		    "400: which one? allowed: ?number=N, the answer to "
+		    "POST\n");
+		return false;
+	}
+	if (*number > 0 &&
+	    (*number <= o->asked || *number <= reload_last(o->reload)->number))
+		return true;
+	a->status = 404;
+	textbuf_lit(a->body, "404: nobody has asked for reload ");
+	textbuf_u64(a->body, *number);
+	textbuf_lit(a->body, "; evenkeel may have been started anew\n");
+	return false;
+}
+
+static void
+put_result(struct textbuf *out, const struct reload *r, uint64_t number)
+{
+	const struct reload_last *last = reload_last(r);
+
+	if (!reload_ended(r, number)) {
+		textbuf_lit(out, "pending\n");
+		return;
+	}
+	textbuf_str(out, reload_result_text(last->result));
+	textbuf_byte(out, '\n');
+	/* The file was read again since; that reading is what counts. */
+	if (last->number != number) {
+		textbuf_lit(out, "reload ");
+		textbuf_u64(out, number);
+		textbuf_lit(out, " was followed by reload ");
+		textbuf_u64(out, last->number);
+		textbuf_lit(out, ", which this is about:\n");
+	}
+	textbuf_put(out, last->text);
+}
+
+static void
+on_reload(
+    struct orders *o, const struct httpd_request *r, struct httpd_answer *a)
+{
+	uint64_t number;
+
+	if (o->reload == NULL) {
+		a->status = 503;
+		textbuf_lit(a->body, "503: nothing can be reloaded here\n");
+	} else if (r->method == H1_METHOD_POST) {
+		order_reload(o, r, a->body);
+	} else if (find_reload(o, r, a, &number)) {
+		put_result(a->body, o->reload, number);
+	}
+}
+
 /* ---- which order ---- */
 
 static bool
@@ -198,24 +285,14 @@ allows(
 	return false;
 }
 
-void
-orders_on_control(
-    const struct httpd_request *r, struct httpd_answer *a, void *arg)
+static void
+on_drain(struct orders *o, const struct httpd_request *r,
+    struct httpd_answer *a, bool drains)
 {
-	struct orders *o = arg;
-	struct span path = query_path(r->target);
-	bool drains = span_equal(path, SPAN("/drain"));
 	char who_bytes[WHO_BYTES];
 	struct textbuf who = textbuf_make(who_bytes, sizeof(who_bytes) - 1);
-	struct roster_member *m;
+	struct roster_member *m = find(o, r, a);
 
-	if (!drains && !span_equal(path, SPAN("/undrain"))) {
-		pages_on_control(r, a, o->pages);
-		return;
-	}
-	if (!allows(r, a, drains ? "GET, HEAD, POST" : "POST"))
-		return;
-	m = find(o, r, a);
 	if (m == NULL)
 		return;
 	peer_put(&who, &r->peer);
@@ -226,4 +303,23 @@ orders_on_control(
 		drain(o, m, who_bytes, a->body);
 	else
 		put_progress(a->body, o, m);
+}
+
+void
+orders_on_control(
+    const struct httpd_request *r, struct httpd_answer *a, void *arg)
+{
+	struct orders *o = arg;
+	struct span path = query_path(r->target);
+	bool drains = span_equal(path, SPAN("/drain"));
+	bool undrains = span_equal(path, SPAN("/undrain"));
+
+	if (!drains && !undrains && !span_equal(path, SPAN("/reload")))
+		pages_on_control(r, a, o->pages);
+	else if (!allows(r, a, undrains ? "POST" : "GET, HEAD, POST"))
+		return;
+	else if (drains || undrains)
+		on_drain(o, r, a, drains);
+	else
+		on_reload(o, r, a);
 }

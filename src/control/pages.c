@@ -4,6 +4,7 @@
 
 #include "evenkeel/base/num.h"
 #include "evenkeel/control/metrics_page.h"
+#include "evenkeel/control/reload_page.h"
 #include "evenkeel/net/clock.h"
 
 #define NAME_COLUMN 28U
@@ -28,6 +29,45 @@ failures(const struct backend *b)
 		    o != ACCESS_CANCELLED)
 			sum += attempts(b, (enum access_outcome)o);
 	return sum;
+}
+
+uint64_t
+pages_now_ms(void)
+{
+	return clock_monotonic_us() / 1000;
+}
+
+void
+pages_each_backend(struct textbuf *out, const struct pages *p,
+    void (*put)(struct textbuf *out, struct span pool, const struct backend *b))
+{
+	for (size_t i = 0; i < pages_snapshot(p)->n_pools; i++) {
+		const struct snapshot_pool *pool = &pages_snapshot(p)->pools[i];
+
+		for (size_t k = 0; k < pool->n_backends && !out->full; k++)
+			put(out, pool->upstream->name_span, pool->backends[k]);
+	}
+	LIST_EACH(link, registry_gone(p->registry))
+	{
+		const struct backend *b =
+		    LIST_OWNER(link, struct backend, life.gone);
+
+		if (!b->life.shadowed && !out->full)
+			put(out, b->upstream->name_span, b);
+	}
+}
+
+void
+pages_each_upstream(struct textbuf *out, const struct pages *p,
+    void (*put)(struct textbuf *out, const struct upstream *u))
+{
+	const struct upstream *u;
+	size_t at = 0;
+
+	while ((u = registry_next_upstream(p->registry, &at, pages_now_ms())) !=
+		NULL &&
+	    !out->full)
+		put(out, u);
 }
 
 static uint64_t
@@ -98,7 +138,7 @@ put_checks_json(struct textbuf *out, const struct roster_member *m)
 		textbuf_byte(out, '"');
 		textbuf_str(out, roster_check_text((enum health_result)c));
 		textbuf_lit(out, "\":");
-		textbuf_u64(out, m->checks[c]);
+		textbuf_u64(out, m->backend->checks[c]);
 	}
 	textbuf_lit(out, "},");
 	put_key(out, "last_check_failed", span_of(m->last_why));
@@ -140,7 +180,7 @@ put_backend_json(struct textbuf *out, const struct backend *b)
 static void
 put_pool_json(struct textbuf *out, const struct pages *p, size_t at)
 {
-	const struct snapshot_pool *pool = &p->snapshot->pools[at];
+	const struct snapshot_pool *pool = &pages_snapshot(p)->pools[at];
 
 	textbuf_byte(out, '{');
 	put_key(out, "name", pool->upstream->name_span);
@@ -148,7 +188,7 @@ put_pool_json(struct textbuf *out, const struct pages *p, size_t at)
 	put_number(
 	    out, "usable", roster_usable(&guard_roster(p->guard)->pools[at]));
 	textbuf_lit(out, ",\"backends\":[");
-	for (size_t i = 0; i < pool->n_backends; i++) {
+	for (size_t i = 0; i < pool->n_backends && !out->full; i++) {
 		if (i > 0)
 			textbuf_byte(out, ',');
 		put_backend_json(out, pool->backends[i]);
@@ -172,8 +212,10 @@ pages_put_status_json(struct textbuf *out, const struct pages *p)
 	put_number(out, "log_lines_lost", log_dropped(p->log));
 	put_number(out, "checks_late_ms", guard_late_us(p->guard) / 1000);
 	put_number(out, "rotations_retired", guard_retired(p->guard));
+	put_number(out, "snapshots", registry_alive(p->registry));
+	reload_page_put_json(out, p->reload);
 	textbuf_lit(out, ",\"pools\":[");
-	for (size_t i = 0; i < p->snapshot->n_pools; i++) {
+	for (size_t i = 0; i < pages_snapshot(p)->n_pools && !out->full; i++) {
 		if (i > 0)
 			textbuf_byte(out, ',');
 		put_pool_json(out, p, i);
@@ -235,7 +277,7 @@ put_pool_text(struct textbuf *out, const struct snapshot_pool *pool)
 	put_column(out, SPAN("backend"), NAME_COLUMN);
 	textbuf_lit(
 	    out, "state    weight  in flight           ok       failed\n");
-	for (size_t i = 0; i < pool->n_backends; i++) {
+	for (size_t i = 0; i < pool->n_backends && !out->full; i++) {
 		const struct backend *b = pool->backends[i];
 		const struct roster_member *m = roster_member_of(b);
 
@@ -266,8 +308,9 @@ pages_put_status_text(struct textbuf *out, const struct pages *p)
 	textbuf_str(out, p->n_workers == 1 ? " worker, " : " workers, ");
 	textbuf_u64(out, clients(p));
 	textbuf_lit(out, " client connections\n");
-	for (size_t i = 0; i < p->snapshot->n_pools && !out->full; i++)
-		put_pool_text(out, &p->snapshot->pools[i]);
+	reload_page_put_text(out, p->reload, clock_unix_ms());
+	for (size_t i = 0; i < pages_snapshot(p)->n_pools && !out->full; i++)
+		put_pool_text(out, &pages_snapshot(p)->pools[i]);
 }
 
 /* ---- which page ---- */

@@ -14,23 +14,74 @@ static void probe_on_ready(struct conn *c, void *arg);
 
 static const struct conn_ops probe_ops = {.on_ready = probe_on_ready};
 
-void
-probe_init(struct probe *p, struct loop *l, const struct cfg_pool *cfg,
-    const struct backend *b, const struct probe_ops *ops, void *arg)
+/* Whom it asks, and by which name. */
+static void
+aim(struct probe *p, const struct cfg_pool *cfg, const struct backend *b)
 {
-	*p = (struct probe){.loop = l,
-	    .cfg = cfg,
-	    .host = b->host,
-	    .address = b->address,
-	    .ops = ops,
-	    .arg = arg};
-	p->conn.fd = -1;
+	p->cfg = cfg;
+	p->host = b->host;
+	p->address = b->address;
 	if (cfg->health_port != 0 && b->address.u.any.sa_family != AF_UNIX) {
 		address_set_port(&p->address, cfg->health_port);
 		p->host = SPAN_NONE;
 	}
 	if (cfg->health_host[0] != '\0')
 		p->host = span_of(cfg->health_host);
+}
+
+void
+probe_init(struct probe *p, struct loop *l, const struct cfg_pool *cfg,
+    const struct backend *b, const struct probe_ops *ops, void *arg)
+{
+	*p = (struct probe){.loop = l, .ops = ops, .arg = arg};
+	p->conn.fd = -1;
+	aim(p, cfg, b);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return span_equal(span_of(a), span_of(b));
+}
+
+static bool
+same_statuses(const struct cfg_pool *a, const struct cfg_pool *b)
+{
+	bool same = a->n_health_statuses == b->n_health_statuses;
+
+	for (size_t i = 0; same && i < a->n_health_statuses; i++)
+		same =
+		    a->health_statuses[i].from == b->health_statuses[i].from &&
+		    a->health_statuses[i].to == b->health_statuses[i].to;
+	return same;
+}
+
+static bool
+same_check(const struct cfg_pool *a, const struct cfg_pool *b)
+{
+	return a->health == b->health && a->health_port == b->health_port &&
+	    a->health_method == b->health_method &&
+	    a->health_timeout_ms == b->health_timeout_ms &&
+	    a->proxy_protocol == b->proxy_protocol &&
+	    a->max_header_size == b->max_header_size &&
+	    a->max_headers == b->max_headers && same_statuses(a, b) &&
+	    same_text(a->health_path, b->health_path) &&
+	    same_text(a->health_host, b->health_host) &&
+	    same_text(a->health_body, b->health_body);
+}
+
+bool
+probe_follow(
+    struct probe *p, const struct cfg_pool *cfg, const struct backend *b)
+{
+	bool same = same_check(p->cfg, cfg);
+
+	if (!same && p->state != PROBE_IDLE)
+		probe_stop(p);
+	if (p->answer != NULL)
+		p->answer->cfg = cfg;
+	aim(p, cfg, b);
+	return same;
 }
 
 /* ---- ends ---- */

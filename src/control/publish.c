@@ -59,6 +59,13 @@ publish_tell(struct publish *p)
 	(void)publish_collect(p);
 }
 
+uint64_t
+publish_next(struct publish *p)
+{
+	p->changed = true;
+	return p->generation + 1;
+}
+
 bool
 publish_passed(const struct publish *p, uint64_t generation)
 {

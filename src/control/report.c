@@ -1,6 +1,7 @@
 #include "evenkeel/control/report.h"
 
 #include "evenkeel/base/num.h"
+#include "evenkeel/config/address.h"
 #include "evenkeel/config/worst.h"
 
 /* Thousandths, without zeros at the end: "7.6". */
@@ -149,11 +150,45 @@ put_ejection(struct textbuf *out, const struct cfg_pool *p)
 	put_ms(out, p->eject_cap_ms);
 }
 
+static size_t
+count_names(const struct cfg_pool *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_backends; i++)
+		n += address_is_name(&p->backends[i].addr);
+	return n;
+}
+
+/* How many may be ejected at a time; with names, of as many as there are at
+ * least when it matters: a name may have any number of addresses. */
+static uint32_t
+count_ejected(const struct cfg_pool *p)
+{
+	struct cfg_pool most = *p;
+
+	most.n_backends += count_names(p);
+	return worst_ejected(&most);
+}
+
+static void
+put_share(struct textbuf *out, const struct cfg_pool *p)
+{
+	if (count_names(p) > 0) {
+		textbuf_u64(out, p->eject_max_pct);
+		textbuf_lit(out, " % of the addresses");
+		return;
+	}
+	textbuf_u64(out, count_ejected(p));
+	textbuf_lit(out, " of ");
+	textbuf_u64(out, p->n_backends);
+}
+
 static void
 put_out(struct textbuf *out, const struct cfg_pool *p)
 {
 	bool checks = p->health != CFG_HEALTH_OFF;
-	uint32_t most = worst_ejected(p);
+	uint32_t most = count_ejected(p);
 
 	textbuf_lit(out, "  a dead backend is out: ");
 	if (!checks && most == 0)
@@ -170,9 +205,7 @@ put_out(struct textbuf *out, const struct cfg_pool *p)
 		textbuf_str(out,
 		    p->eject_failures == 1 ? ", which takes out at most "
 					   : ", which take out at most ");
-		textbuf_u64(out, most);
-		textbuf_lit(out, " of ");
-		textbuf_u64(out, p->n_backends);
+		put_share(out, p);
 		textbuf_lit(out, " at a time");
 	}
 	textbuf_byte(out, '\n');
@@ -183,14 +216,14 @@ put_back(struct textbuf *out, const struct cfg_pool *p)
 {
 	bool checks = p->health != CFG_HEALTH_OFF;
 
-	if (!checks && worst_ejected(p) == 0)
+	if (!checks && count_ejected(p) == 0)
 		return;
 	textbuf_lit(out, "  one that works again is back: after ");
 	if (checks) {
 		put_ms(out, worst_up_ms(p));
 		textbuf_lit(out, " at the latest, by checks");
 	}
-	if (worst_ejected(p) > 0) {
+	if (count_ejected(p) > 0) {
 		textbuf_str(out, checks ? "; after " : "");
 		put_ejection(out, p);
 		textbuf_lit(out, ", when failed attempts took it out");
@@ -209,7 +242,14 @@ put_pool(struct textbuf *out, const struct cfg_pool *p)
 	textbuf_lit(out, "pool ");
 	textbuf_str(out, p->name);
 	textbuf_lit(out, ": ");
-	put_count(out, p->n_backends, "backend\n", "backends\n");
+	put_count(out, p->n_backends, "backend", "backends");
+	if (count_names(p) > 0) {
+		textbuf_lit(out, ", ");
+		put_count(out, count_names(p),
+		    "of them a name: all its addresses",
+		    "of them names: all their addresses");
+	}
+	textbuf_byte(out, '\n');
 	put_wait(out, p);
 	put_attempts(out, p);
 	put_load(out, p);

@@ -97,8 +97,8 @@ roster_step_ms(const struct roster_member *m)
 }
 
 /* What is due next decides whether it is busy. */
-static void
-note_busy(struct roster *r, struct roster_member *m, uint64_t now_ms)
+void
+roster_note_busy(struct roster *r, struct roster_member *m, uint64_t now_ms)
 {
 	list_remove(&m->busy);
 	if (m->eject.out) {
@@ -138,7 +138,7 @@ change_state(
 		set_text(m->why, "%s", why);
 		mark(r, p);
 	}
-	note_busy(r, m, now_ms);
+	roster_note_busy(r, m, now_ms);
 	CHECK(roster_member_ok(m));
 }
 
@@ -171,13 +171,15 @@ back_early(
 }
 
 /* Those that are only ejected are better than none. */
-static void
-recall(
-    struct roster *r, struct roster_pool *p, const char *why, uint64_t now_ms)
+void
+roster_recall(struct roster *r, struct roster_pool *p, uint64_t now_ms)
 {
+	if (roster_usable(p) > 0)
+		return;
 	for (size_t i = 0; i < p->n_members; i++)
-		if (p->members[i].state == ROSTER_EJECTED)
-			back_early(r, &p->members[i], why, now_ms);
+		if (p->members[i]->state == ROSTER_EJECTED)
+			back_early(r, p->members[i],
+			    "no other backend is usable", now_ms);
 }
 
 static void
@@ -185,8 +187,7 @@ settle(
     struct roster *r, struct roster_member *m, const char *why, uint64_t now_ms)
 {
 	change_state(r, m, why, now_ms);
-	if (roster_usable(m->pool) == 0)
-		recall(r, m->pool, "no other backend is usable", now_ms);
+	roster_recall(r, m->pool, now_ms);
 }
 
 /* ---- what happens ---- */
@@ -260,7 +261,7 @@ roster_checked(struct roster *r, struct roster_member *m,
 	uint64_t ok = ok_attempts(m->backend);
 	bool answered = ok > m->answered;
 
-	m->checks[result]++;
+	m->backend->checks[result]++;
 	m->answered = ok;
 	set_text(m->last_why, "%s", result == HEALTH_OK ? "" : why);
 	switch (health_report(&m->health, &m->pool->health, result, answered)) {
@@ -310,13 +311,13 @@ void
 roster_failing(struct roster *r, struct backend *b, uint64_t now_ms)
 {
 	struct roster_member *m = roster_member_of(b);
-	struct roster_pool *p = m->pool;
+	struct roster_pool *p = m == NULL ? NULL : m->pool;
 	uint32_t failures = atomic_load(&b->failures);
 	char why[ROSTER_WHY_BYTES], time[WORDS_SECONDS_BYTES];
 
-	/* It may have answered since, or be out already. */
-	if (p->eject.failures == 0 || failures < p->eject.failures ||
-	    m->state != ROSTER_UP)
+	/* It may be gone, have answered since, or be out already. */
+	if (p == NULL || p->eject.failures == 0 ||
+	    failures < p->eject.failures || m->state != ROSTER_UP)
 		return;
 	put_failures(why, b, failures);
 	if (roster_usable(p) == 1 ||
@@ -387,6 +388,19 @@ roster_drained(const struct roster *r, const struct roster_member *m)
 	    backend_in_flight(m->backend) == 0;
 }
 
+void
+roster_pardon(struct roster *r, struct roster_member *m, uint64_t now_ms)
+{
+	back_early(r, m, "nobody is ejected any more", now_ms);
+}
+
+void
+roster_forget(struct roster_member *m)
+{
+	list_remove(&m->busy);
+	m->backend->keeper = NULL;
+}
+
 /* ---- what is due ---- */
 
 static void
@@ -406,7 +420,7 @@ due(struct roster *r, struct roster_member *m, uint64_t now_ms)
 			m->ramp_ms = ROSTER_NEVER;
 		mark(r, m->pool);
 	}
-	note_busy(r, m, now_ms);
+	roster_note_busy(r, m, now_ms);
 }
 
 void

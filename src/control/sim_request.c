@@ -54,7 +54,7 @@ mark(struct sim_world *w, struct sim_request *r, enum access_outcome outcome)
 
 	if (outcome == ACCESS_OK)
 		atomic_store(&b->failures, 0);
-	if (w->pool.eject_failures == 0 ||
+	if (w->pool.terms.eject_failures == 0 ||
 	    !eject_counts(outcome, r->head_status))
 		return;
 	atomic_store(&b->asked_until_ms,
@@ -63,7 +63,8 @@ mark(struct sim_world *w, struct sim_request *r, enum access_outcome outcome)
 		? sim_world_ms(w) + r->retry_after_ms
 		: 0);
 	atomic_store(&b->last_failure, outcome);
-	if (atomic_fetch_add(&b->failures, 1) + 1 >= w->pool.eject_failures)
+	if (atomic_fetch_add(&b->failures, 1) + 1 >=
+	    w->pool.terms.eject_failures)
 		roster_failing(w->roster, b, sim_world_ms(w));
 }
 

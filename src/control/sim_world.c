@@ -69,7 +69,7 @@ note_changes(struct sim_world *w)
 	struct sim_tally *t = w->tally;
 
 	for (uint32_t i = 0; i < w->cfg->n_backends; i++) {
-		enum roster_state now = w->roster->pools[0].members[i].state;
+		enum roster_state now = w->roster->pools[0].members[i]->state;
 
 		if (now == w->states[i])
 			continue;
@@ -134,7 +134,7 @@ world_on_step(struct sim_timer *timer, void *arg)
 static struct roster_member *
 member_of(struct sim_world *w, const struct sim_check *k)
 {
-	return &w->roster->pools[0].members[k - w->checks];
+	return w->roster->pools[0].members[k - w->checks];
 }
 
 /* A request, when the check is one. */
@@ -288,11 +288,12 @@ make_backends(struct sim_world *w)
 	for (size_t i = 0; i < w->cfg->n_backends; i++) {
 		const struct cfg_backend *c = &w->cfg->backends[i];
 		struct backend *b =
-		    backend_create(c->name, &nowhere, c->weight, 1);
+		    backend_create(c->name, SPAN_NONE, &nowhere, c->weight, 1);
 
 		if (b == NULL)
 			return false;
 		b->max = c->max;
+		b->backup = c->backup;
 		b->compared = true;
 		b->upstream = w->pool.upstream;
 		w->pool.backends[w->pool.n_backends++] = b;
@@ -307,7 +308,7 @@ make_pool(struct sim_world *w)
 
 	w->pool = (struct snapshot_pool){.cfg = cfg,
 	    .retry = policies_retry(cfg),
-	    .eject_failures = cfg->eject_failures,
+	    .terms = {.eject_failures = cfg->eject_failures},
 	    .budget_limited = cfg->retry_attempts > 0 &&
 		cfg->retry_budget_pct < BUDGET_NO_LIMIT_PCT,
 	    .upstream = upstream_create(cfg->name, 1),
@@ -319,7 +320,7 @@ make_pool(struct sim_world *w)
 		return false;
 	w->roster = enroll_roster(
 	    &w->snapshot, &w->publish, &world_roster_ops, w, sim_world_ms(w));
-	w->budgets = budgets_create(&w->snapshot, sim_world_ms(w));
+	w->budgets = budgets_create(&w->snapshot, NULL, sim_world_ms(w));
 	return w->roster != NULL && w->budgets != NULL &&
 	    lineup_publish(w->roster, sim_world_ms(w));
 }
@@ -365,7 +366,7 @@ make(struct sim_world *w)
 	    !make_pool(w))
 		return false;
 	for (size_t i = 0; i < n; i++)
-		w->states[i] = w->roster->pools[0].members[i].state;
+		w->states[i] = w->roster->pools[0].members[i]->state;
 	return true;
 }
 

@@ -3,26 +3,32 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "evenkeel/http/head.h"
+#include "evenkeel/http/framing.h"
 
 #define REQUEST_BYTES (VERBS_TARGET_BYTES + 128)
 #define FIELDS        32
 
 static const char NO_ANSWER[] = "what listens there gave no proper answer";
 
-/* Takes the head off.  The status, or 0 when it is no HTTP response. */
+/* Takes the head off.  The status, or 0 when it is no HTTP response, or not the
+ * whole of one. */
 static unsigned
 take_head(char *bytes, size_t *len)
 {
 	static const struct h1_limits limits = {
 	    .head_bytes = 65536, .fields = FIELDS};
 	struct h1_field fields[FIELDS];
+	struct h1_framing framing;
 	struct h1_head head;
 
 	h1_head_init(&head, H1_RESPONSE, &limits, fields);
-	if (h1_head_parse(&head, bytes, *len) != H1_DONE)
+	if (h1_head_parse(&head, bytes, *len) != H1_DONE ||
+	    h1_framing_response(&head, bytes, H1_METHOD_GET, &framing) != H1_OK)
 		return 0;
 	*len -= head.len;
+	/* Whoever answers may have ended in the middle of it. */
+	if (framing.has_length && framing.given_length != *len)
+		return 0;
 	memmove(bytes, bytes + head.len, *len);
 	return head.status;
 }

@@ -59,17 +59,19 @@ metrics_bound_us(unsigned i)
 static void
 put_escaped(struct textbuf *out, struct span s, bool quoted)
 {
+	size_t from = 0;
+
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if (c == '\n') {
-			textbuf_lit(out, "\\n");
+		if (c != '\n' && c != '\\' && (c != '"' || !quoted))
 			continue;
-		}
-		if (c == '\\' || (quoted && c == '"'))
-			textbuf_lit(out, "\\");
-		textbuf_byte(out, c);
+		textbuf_put(out, span_make(s.ptr + from, i - from));
+		textbuf_lit(out, "\\");
+		textbuf_byte(out, c == '\n' ? 'n' : c);
+		from = i + 1;
 	}
+	textbuf_put(out, span_make(s.ptr + from, s.len - from));
 }
 
 void
@@ -89,38 +91,32 @@ metrics_put_family(struct textbuf *out, const char *name,
 	textbuf_lit(out, "\n");
 }
 
-/* `{a="x",b="y"}`, nothing without labels; `le` is one more when not NULL. */
+/* `a="x",b="y"` */
 static void
-put_labels(struct textbuf *out, struct metrics_labels labels, const char *le)
+put_labels(struct textbuf *out, struct metrics_labels labels)
 {
-	const char *before = "{";
-
 	for (size_t i = 0; i < labels.n; i++) {
-		textbuf_str(out, before);
+		if (i > 0)
+			textbuf_lit(out, ",");
 		textbuf_str(out, labels.list[i].name);
 		textbuf_lit(out, "=\"");
 		put_escaped(out, labels.list[i].value, true);
 		textbuf_lit(out, "\"");
-		before = ",";
 	}
-	if (le) {
-		textbuf_str(out, before);
-		textbuf_lit(out, "le=\"");
-		textbuf_str(out, le);
-		textbuf_lit(out, "\"");
-	}
-	if (le || labels.n > 0)
-		textbuf_lit(out, "}");
 }
 
 /* A sample up to its value. */
 static void
 put_name(struct textbuf *out, const char *name, const char *suffix,
-    struct metrics_labels labels, const char *le)
+    struct metrics_labels labels)
 {
 	textbuf_str(out, name);
 	textbuf_str(out, suffix);
-	put_labels(out, labels, le);
+	if (labels.n > 0) {
+		textbuf_lit(out, "{");
+		put_labels(out, labels);
+		textbuf_lit(out, "}");
+	}
 	textbuf_lit(out, " ");
 }
 
@@ -137,7 +133,7 @@ void
 metrics_put_count(struct textbuf *out, const char *name,
     struct metrics_labels labels, uint64_t value)
 {
-	put_name(out, name, "", labels, NULL);
+	put_name(out, name, "", labels);
 	textbuf_u64(out, value);
 	textbuf_lit(out, "\n");
 }
@@ -146,34 +142,49 @@ void
 metrics_put_seconds(struct textbuf *out, const char *name,
     struct metrics_labels labels, uint64_t us)
 {
-	put_name(out, name, "", labels, NULL);
+	put_name(out, name, "", labels);
 	put_seconds(out, us);
 }
 
-static void
-put_bucket(struct textbuf *out, const char *name, struct metrics_labels labels,
-    const char *le, uint64_t count)
+/* A bucket's sample up to the value of its label `le`. */
+static struct span
+put_bucket_name(
+    struct textbuf *out, const char *name, struct metrics_labels labels)
 {
-	put_name(out, name, "_bucket", labels, le);
-	textbuf_u64(out, count);
-	textbuf_lit(out, "\n");
+	size_t begin = out->len;
+
+	textbuf_str(out, name);
+	textbuf_lit(out, "_bucket{");
+	put_labels(out, labels);
+	if (labels.n > 0)
+		textbuf_lit(out, ",");
+	textbuf_lit(out, "le=\"");
+	return span_make(out->ptr + begin, out->len - begin);
 }
 
 void
 metrics_put_histogram(struct textbuf *out, const char *name,
     struct metrics_labels labels, const struct metrics_histogram *h)
 {
+	/* The names are most of a page: they are copied from the first. */
+	struct span bucket = put_bucket_name(out, name, labels);
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < METRICS_BUCKETS; i++) {
 		count += h->counts[i];
-		put_bucket(out, name, labels, buckets[i].text, count);
+		textbuf_str(out, buckets[i].text);
+		textbuf_lit(out, "\"} ");
+		textbuf_u64(out, count);
+		textbuf_lit(out, "\n");
+		textbuf_put(out, bucket);
 	}
 	count += h->counts[METRICS_BUCKETS];
-	put_bucket(out, name, labels, "+Inf", count);
-	put_name(out, name, "_sum", labels, NULL);
+	textbuf_lit(out, "+Inf\"} ");
+	textbuf_u64(out, count);
+	textbuf_lit(out, "\n");
+	put_name(out, name, "_sum", labels);
 	put_seconds(out, h->sum_us);
-	put_name(out, name, "_count", labels, NULL);
+	put_name(out, name, "_count", labels);
 	textbuf_u64(out, count);
 	textbuf_lit(out, "\n");
 }

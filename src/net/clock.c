@@ -12,6 +12,15 @@ clock_monotonic_us(void)
 }
 
 uint64_t
+clock_thread_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t
 clock_unix_ms(void)
 {
 	struct timespec ts;

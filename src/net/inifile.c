@@ -19,12 +19,6 @@
 #define INIFILE_HEADER "@"
 #define MESSAGE_MAX    1024
 
-/* One block of the arena; the bytes follow. */
-struct block {
-	struct block *next;
-	_Alignas(max_align_t) char bytes[];
-};
-
 struct reader {
 	struct cfg_build *build;
 	struct span rest; /* of the text */
@@ -37,33 +31,10 @@ struct reader {
 	bool broken;       /* inih did not do what it was asked to */
 };
 
-static void *
-memory_more(void *arg, size_t bytes)
-{
-	struct inifile *f = arg;
-	struct block *b;
-
-	if (bytes > SIZE_MAX - sizeof(*b))
-		return NULL;
-	b = calloc(1, sizeof(*b) + bytes);
-	if (b == NULL)
-		return NULL;
-	b->next = f->memory;
-	f->memory = b;
-	return b->bytes;
-}
-
 void
 inifile_free(struct inifile *f)
 {
-	struct block *b = f->memory;
-
-	while (b != NULL) {
-		struct block *next = b->next;
-
-		free(b);
-		b = next;
-	}
+	blocks_free(&f->memory);
 	*f = (struct inifile){.cfg = NULL};
 }
 
@@ -351,7 +322,7 @@ inifile_parse(struct inifile *f, struct span text)
 	int outcome;
 
 	*f = (struct inifile){.cfg = NULL};
-	arena_init(&arena, memory_more, f);
+	arena_init(&arena, blocks_more, &f->memory);
 	r.build = cfg_build_begin(&arena);
 	if (r.build == NULL) {
 		f->no_memory = true;
@@ -499,7 +470,7 @@ inifile_find(
 	}
 	r.rest = without_bom(span_make(text, len));
 	/* Errors go into a build that nobody asks. */
-	arena_init(&arena, memory_more, &f);
+	arena_init(&arena, blocks_more, &f.memory);
 	r.build = cfg_build_begin(&arena);
 	if (r.build != NULL)
 		(void)ini_parse_stream(reader_on_line, &r, find_on_entry, &w);

@@ -16,6 +16,7 @@ struct acceptor {
 	struct wheel_timer retry;
 	struct loop *loop;
 	int fd;
+	bool added; /* the event is */
 	bool paused;
 	const struct acceptor_ops *ops;
 	void *listener, *arg;
@@ -79,13 +80,25 @@ take_away_stale(const struct address *a)
 		unlink(a->u.un.sun_path);
 }
 
+bool
+listener_start(int fd)
+{
+	return listen(fd, LISTENER_BACKLOG) == 0;
+}
+
+int
+listener_share(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static bool
 share_unix(int *fds, uint32_t n)
 {
-	if (listen(fds[0], LISTENER_BACKLOG) != 0)
+	if (!listener_start(fds[0]))
 		return false;
 	for (uint32_t i = 1; i < n; i++) {
-		fds[i] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+		fds[i] = listener_share(fds[0]);
 		if (fds[i] < 0)
 			return false;
 	}
@@ -109,47 +122,51 @@ bind_unix(const struct address *a, int *fds, uint32_t n)
 	return false;
 }
 
+/* Whether nobody has it, and which port it is. */
 static bool
-bind_group(const struct address *a, int *fds, uint32_t n, struct address *bound)
+look_first(const struct address *a, struct address *bound)
 {
 	int probe = bind_one(a, false);
+	bool good = probe >= 0 && address_of_socket(bound, probe);
 
-	if (probe < 0 || !address_of_socket(bound, probe)) {
-		if (probe >= 0)
-			close(probe);
-		return false;
-	}
-	close(probe);
+	if (probe >= 0)
+		close(probe);
+	return good;
+}
+
+static bool
+bind_members(const struct address *bound, int *fds, uint32_t n)
+{
 	for (uint32_t i = 0; i < n; i++) {
 		fds[i] = bind_one(bound, true);
 		if (fds[i] < 0)
 			return false;
 	}
+	return true;
+}
+
+static bool
+bind_group(const struct address *a, int *fds, uint32_t n, struct address *bound,
+    bool beside)
+{
+	if (!beside && !look_first(a, bound))
+		return false;
+	if (!bind_members(bound, fds, n))
+		return false;
 	/* Listening begins when all are bound: none gets a connection that
 	 * a failure would then drop. */
 	for (uint32_t i = 0; i < n; i++)
-		if (listen(fds[i], LISTENER_BACKLOG) != 0)
+		if (!listener_start(fds[i]))
 			return false;
 	return true;
 }
 
-bool
-listener_bind(const struct address *a, int *fds, uint32_t n,
-    struct address *bound, struct textbuf *why)
+/* Closes what came to be, and says why the others did not. */
+static bool
+give_up(const struct address *a, int *fds, uint32_t n, struct textbuf *why)
 {
-	bool bound_all;
-	int error;
+	int error = errno;
 
-	for (uint32_t i = 0; i < n; i++)
-		fds[i] = -1;
-	*bound = *a;
-	if (a->u.any.sa_family == AF_UNIX)
-		bound_all = bind_unix(a, fds, n);
-	else
-		bound_all = bind_group(a, fds, n, bound);
-	if (bound_all)
-		return true;
-	error = errno;
 	for (uint32_t i = 0; i < n; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -159,11 +176,51 @@ listener_bind(const struct address *a, int *fds, uint32_t n,
 	return false;
 }
 
+bool
+listener_join(
+    const struct address *bound, int *fds, uint32_t n, struct textbuf *why)
+{
+	for (uint32_t i = 0; i < n; i++)
+		fds[i] = -1;
+	return bind_members(bound, fds, n) || give_up(bound, fds, n, why);
+}
+
+static bool
+bind_all(const struct address *a, int *fds, uint32_t n, struct address *bound,
+    bool beside, struct textbuf *why)
+{
+	bool bound_all;
+
+	for (uint32_t i = 0; i < n; i++)
+		fds[i] = -1;
+	*bound = *a;
+	if (a->u.any.sa_family == AF_UNIX)
+		bound_all = bind_unix(a, fds, n);
+	else
+		bound_all = bind_group(a, fds, n, bound, beside);
+	return bound_all || give_up(a, fds, n, why);
+}
+
+bool
+listener_bind(const struct address *a, int *fds, uint32_t n,
+    struct address *bound, struct textbuf *why)
+{
+	return bind_all(a, fds, n, bound, false, why);
+}
+
+bool
+listener_bind_beside(const struct address *a, int *fds, uint32_t n,
+    struct address *bound, struct textbuf *why)
+{
+	return bind_all(a, fds, n, bound, true, why);
+}
+
 static void
 pause_accepting(struct acceptor *a)
 {
-	if (!a->paused)
+	if (a->added)
 		event_del(&a->event);
+	a->added = false;
 	a->paused = true;
 	if (a->ops->on_pause != NULL)
 		a->ops->on_pause(true, a->arg);
@@ -230,6 +287,7 @@ acceptor_resume(struct acceptor *a)
 		pause_accepting(a);
 		return;
 	}
+	a->added = true;
 	a->paused = false;
 	a->retry.deadline_ms = WHEEL_NEVER;
 	if (a->ops->on_pause != NULL)
@@ -245,25 +303,58 @@ acceptor_on_retry(struct wheel_timer *t, uint64_t now_ms)
 }
 
 struct acceptor *
+acceptor_make(int fd, const struct acceptor_ops *ops, void *listener, void *arg)
+{
+	struct acceptor *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	*a = (struct acceptor){
+	    .fd = fd, .ops = ops, .listener = listener, .arg = arg};
+	wheel_timer_init(&a->retry, acceptor_on_retry);
+	return a;
+}
+
+/* False: the system has no room for the event. */
+static bool
+begin(struct acceptor *a, struct loop *l)
+{
+	a->loop = l;
+	/* Level-triggered: a batch that was cut short goes on by itself. */
+	if (event_assign(&a->event, l->base, a->fd, EV_READ | EV_PERSIST,
+		acceptor_on_event, a) != 0)
+		return false;
+	a->added = event_add(&a->event, NULL) == 0;
+	return a->added;
+}
+
+void
+acceptor_begin(struct acceptor *a, struct loop *l)
+{
+	if (!begin(a, l))
+		pause_accepting(a);
+}
+
+void
+acceptor_drop(struct acceptor *a)
+{
+	CHECK(a == NULL || a->loop == NULL);
+	free(a);
+}
+
+struct acceptor *
 acceptor_create(struct loop *l, int fd, const struct acceptor_ops *ops,
     void *listener, void *arg)
 {
-	struct acceptor *a = calloc(1, sizeof(*a));
+	struct acceptor *a = acceptor_make(fd, ops, listener, arg);
 
 	if (a == NULL) {
 		close(fd);
 		return NULL;
 	}
-	*a = (struct acceptor){
-	    .loop = l, .fd = fd, .ops = ops, .listener = listener, .arg = arg};
-	wheel_timer_init(&a->retry, acceptor_on_retry);
-	/* Level-triggered: a batch that was cut short goes on by itself. */
-	if (event_assign(&a->event, l->base, fd, EV_READ | EV_PERSIST,
-		acceptor_on_event, a) == 0 &&
-	    event_add(&a->event, NULL) == 0)
+	if (begin(a, l))
 		return a;
-	close(fd);
-	free(a);
+	acceptor_free(a);
 	return NULL;
 }
 
@@ -272,8 +363,10 @@ acceptor_free(struct acceptor *a)
 {
 	if (a == NULL)
 		return;
-	wheel_remove(&a->loop->wheel, &a->retry);
-	event_del(&a->event);
+	if (a->loop != NULL)
+		wheel_remove(&a->loop->wheel, &a->retry);
+	if (a->added)
+		event_del(&a->event);
 	close(a->fd);
 	free(a);
 }

@@ -10,7 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "evenkeel/net/log_file.h"
+#include "evenkeel/net/log_change.h"
 #include "evenkeel/net/log_ring.h"
 #include "evenkeel/net/log_text.h"
 #include "evenkeel/net/log_writer.h"
@@ -19,49 +19,15 @@ _Static_assert(LOG_TEXT_BYTES <= LOG_RING_LINE_BYTES, "a message fits a ring");
 
 /* ---- creation ---- */
 
-static bool
-open_stream(
-    struct log *l, enum log_stream s, const char *path, struct textbuf *why)
+/* What producers ask; after the marks were taken, so that who sees the new
+ * answer puts behind them. */
+static void
+tell_producers(struct log *l, const struct log_change *c)
 {
-	int inherited = -1;
-
-	if (s == LOG_STREAM_LOG && strcmp(path, "stderr") == 0)
-		inherited = STDERR_FILENO;
-	if (s == LOG_STREAM_ACCESS && strcmp(path, "stdout") == 0)
-		inherited = STDOUT_FILENO;
-	l->files[s] = log_file_open(path, inherited);
-	if (!l->files[s]) {
-		int error = errno;
-
-		textbuf_str(why, s == LOG_STREAM_LOG ? "log " : "access_log ");
-		textbuf_str(why, path);
-		textbuf_lit(why, ": ");
-		textbuf_str(why, strerror(error));
-		return false;
-	}
-	l->to[s] = l->files[s];
-	return true;
-}
-
-static bool
-open_streams(struct log *l, const struct log_options *o, struct textbuf *why)
-{
-	l->to_syslog = strcmp(o->log, "syslog") == 0;
-	l->has_access = strcmp(o->access, "off") != 0;
-	if (l->to_syslog)
-		openlog("evenkeel", LOG_PID, LOG_DAEMON);
-	else if (!open_stream(l, LOG_STREAM_LOG, o->log, why))
-		return false;
-	if (!l->has_access)
-		return true;
-	if (!open_stream(l, LOG_STREAM_ACCESS, o->access, why))
-		return false;
-	/* One buffer for one place, or half a line of one stream could be
-	 * followed by a line of the other. */
-	if (l->to[LOG_STREAM_LOG] &&
-	    log_file_same(l->to[LOG_STREAM_LOG], l->to[LOG_STREAM_ACCESS]))
-		l->to[LOG_STREAM_ACCESS] = l->to[LOG_STREAM_LOG];
-	return true;
+	atomic_store_explicit(&l->level, (int)c->level, memory_order_release);
+	atomic_store_explicit(&l->format, (int)c->format, memory_order_release);
+	atomic_store_explicit(
+	    &l->has_access, c->has_access, memory_order_release);
 }
 
 struct log *
@@ -73,17 +39,22 @@ log_create(const struct log_options *o, struct textbuf *why)
 		textbuf_lit(why, "log: no memory");
 		return NULL;
 	}
-	l->level = o->level;
-	l->format = o->format;
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->wake_fd < 0) {
 		textbuf_lit(why, "log: eventfd: ");
 		textbuf_str(why, strerror(errno));
-	} else if (open_streams(l, o, why)) {
-		return l;
+		free(l);
+		return NULL;
 	}
-	log_free(l);
-	return NULL;
+	l->latest = log_change_open(NULL, o, 0, why);
+	if (!l->latest) {
+		(void)close(l->wake_fd);
+		free(l);
+		return NULL;
+	}
+	tell_producers(l, l->latest);
+	log_writer_begin(l, l->latest);
+	return l;
 }
 
 struct log_ring *
@@ -96,8 +67,51 @@ log_ring_create(struct log *l, const char *name)
 	if (r) {
 		r->next = l->rings;
 		l->rings = r;
+		l->n_rings++;
 	}
 	return r;
+}
+
+/* ---- change ---- */
+
+struct log_change *
+log_prepare(struct log *l, const struct log_options *o, struct textbuf *why)
+{
+	struct log_change *c;
+
+	CHECK(l->started && !l->changing);
+	/* The writer frees `latest` after the next commit, not before. */
+	c = log_change_open(l->latest, o, l->n_rings, why);
+	if (!c)
+		return NULL;
+	c->log = l;
+	l->changing = true;
+	return c;
+}
+
+void
+log_commit(struct log *l, struct log_change *c)
+{
+	struct log_change *before = l->latest;
+	size_t i = 0;
+
+	CHECK(l->changing && c->log == l);
+	l->changing = false;
+	for (struct log_ring *r = l->rings; r; r = r->next)
+		c->marks[i++] = log_ring_mark(r);
+	tell_producers(l, c);
+	l->latest = c;
+	/* From here on the writer may free `before`. */
+	atomic_store(&before->next, c);
+	log_writer_call(l);
+}
+
+void
+log_rollback(struct log_change *c)
+{
+	CHECK(c->log->changing);
+	c->log->changing = false;
+	log_change_undo(c);
 }
 
 void
@@ -112,22 +126,23 @@ log_reopen(struct log *l)
 bool
 log_wants(const struct log_ring *r, enum log_level level)
 {
-	return level <= r->log->level;
+	return (int)level <=
+	    atomic_load_explicit(&r->log->level, memory_order_relaxed);
 }
 
 bool
 log_has_access(const struct log_ring *r)
 {
-	return r->log->has_access;
+	return atomic_load_explicit(&r->log->has_access, memory_order_relaxed);
 }
 
 bool
 log_put(struct log_ring *r, enum log_stream to, struct span line)
 {
 	CHECK(line.len > 0 && line.ptr[line.len - 1] == '\n');
-	if (to == LOG_STREAM_ACCESS && !r->log->has_access)
+	if (to == LOG_STREAM_ACCESS && !log_has_access(r))
 		return true;
-	return log_ring_put(r, to, LOG_LEVEL_INFO, line);
+	return log_ring_put(r, to, LOG_LEVEL_INFO, 0, line);
 }
 
 /* Of the producers that see the writer idle, one calls it. */
@@ -182,12 +197,20 @@ mark_cut(char *text, size_t len)
 	return LOG_LINE_BYTES - 1;
 }
 
+static enum log_format
+message_format(const struct log *l)
+{
+	return (enum log_format)atomic_load_explicit(
+	    &l->format, memory_order_relaxed);
+}
+
 void
 log_message(struct log_ring *r, enum log_level level, const char *format, ...)
 {
 	char text[LOG_LINE_BYTES], line[LOG_TEXT_BYTES];
 	struct textbuf t = textbuf_make(line, sizeof(line));
 	int error = errno, len;
+	uint8_t stamp;
 	va_list args;
 
 	if (!log_wants(r, level))
@@ -196,9 +219,10 @@ log_message(struct log_ring *r, enum log_level level, const char *format, ...)
 	len = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (len >= 0) {
-		log_text_put(&t, r->log->format, !r->log->to_syslog, level,
+		stamp = log_text_put(&t, message_format(r->log), level,
 		    span_make(text, mark_cut(text, (size_t)len)));
-		(void)log_ring_put(r, LOG_STREAM_LOG, level, textbuf_span(&t));
+		(void)log_ring_put(
+		    r, LOG_STREAM_LOG, level, stamp, textbuf_span(&t));
 	}
 	errno = error;
 }
@@ -242,11 +266,9 @@ log_free(struct log *l)
 		l->rings = r->next;
 		log_ring_free(r);
 	}
-	for (int i = 0; i < LOG_STREAMS; i++)
-		log_file_free(l->files[i]);
-	if (l->to_syslog)
+	if (l->now->to_syslog)
 		closelog();
-	if (l->wake_fd >= 0)
-		(void)close(l->wake_fd);
+	log_change_free(l->now);
+	(void)close(l->wake_fd);
 	free(l);
 }

@@ -146,6 +146,39 @@ log_file_same(const struct log_file *a, const struct log_file *b)
 	    x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+void
+log_file_take_over(struct log_file *f, struct log_file *from)
+{
+	char *bytes = f->bytes;
+
+	if (f == from || f->from < f->to || !log_file_same(f, from))
+		return;
+	/* The byte before `from->from` says whether a line is half written. */
+	f->bytes = from->bytes;
+	f->from = from->from;
+	f->to = from->to;
+	f->error = from->error;
+	f->lost += from->lost - from->told;
+	f->lost_error = from->lost_error;
+	from->bytes = bytes;
+	from->from = from->to = 0;
+	from->told = from->lost;
+}
+
+uint64_t
+log_file_give_up(struct log_file *f)
+{
+	uint64_t n = 0;
+
+	for (size_t i = f->from; i < f->to; i++)
+		n += f->bytes[i] == '\n';
+	f->from = f->to = 0;
+	f->lost += n;
+	if (n > 0)
+		f->lost_error = f->error;
+	return n;
+}
+
 bool
 log_file_room(struct log_file *f, size_t len)
 {

@@ -13,7 +13,7 @@ _Static_assert(
 
 struct record_head {
 	uint32_t len; /* of the line, without padding */
-	uint16_t to, level;
+	uint8_t to, level, stamp_bytes, unused;
 };
 _Static_assert(sizeof(struct record_head) == RING_STEP,
     "a head never lies around the end");
@@ -68,12 +68,12 @@ copy_in(struct log_ring *r, uint64_t at, struct span s)
 
 bool
 log_ring_put(struct log_ring *r, enum log_stream to, enum log_level level,
-    struct span line)
+    uint8_t stamp_bytes, struct span line)
 {
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 	uint64_t need = record_bytes(line.len);
 	struct record_head head = {
-	    (uint32_t)line.len, (uint16_t)to, (uint16_t)level};
+	    (uint32_t)line.len, (uint8_t)to, (uint8_t)level, stamp_bytes, 0};
 
 	/* Acquire: what the consumer read there, it has read. */
 	if (LOG_RING_BYTES - (tail - r->head_seen) < need)
@@ -133,7 +133,7 @@ log_ring_peek(struct log_ring *r, uint64_t mark, struct log_line *line)
 	struct record_head head;
 	size_t place, first;
 
-	if (at == mark)
+	if (at >= mark)
 		return false;
 	memcpy(&head, r->bytes + (at & RING_MASK), sizeof(head));
 	place = (size_t)((at + sizeof(head)) & RING_MASK);
@@ -142,6 +142,7 @@ log_ring_peek(struct log_ring *r, uint64_t mark, struct log_line *line)
 		first = head.len;
 	line->to = (enum log_stream)head.to;
 	line->level = (enum log_level)head.level;
+	line->stamp_bytes = head.stamp_bytes;
 	line->first = span_make(r->bytes + place, first);
 	line->second = span_make(r->bytes, head.len - first);
 	return true;

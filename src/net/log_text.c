@@ -26,10 +26,12 @@ put_escaped(struct textbuf *t, struct span s)
 	}
 }
 
-void
-log_text_put(struct textbuf *t, enum log_format format, bool stamp,
-    enum log_level level, struct span message)
+uint8_t
+log_text_put(struct textbuf *t, enum log_format format, enum log_level level,
+    struct span message)
 {
+	size_t begin = t->len, stamp;
+
 	if (format == LOG_FORMAT_JSON) {
 		textbuf_lit(t, "{\"time\":\"");
 		access_put_time(t, clock_unix_ms());
@@ -38,14 +40,14 @@ log_text_put(struct textbuf *t, enum log_format format, bool stamp,
 		textbuf_lit(t, "\",\"message\":\"");
 		textbuf_json(t, message);
 		textbuf_lit(t, "\"}\n");
-		return;
+		return 0;
 	}
-	if (stamp) {
-		access_put_time(t, clock_unix_ms());
-		textbuf_lit(t, " ");
-		textbuf_str(t, words[level]);
-		textbuf_put(t, span_make("  ", 6 - strlen(words[level])));
-	}
+	access_put_time(t, clock_unix_ms());
+	textbuf_lit(t, " ");
+	textbuf_str(t, words[level]);
+	textbuf_put(t, span_make("  ", 6 - strlen(words[level])));
+	stamp = t->len - begin;
 	put_escaped(t, message);
 	textbuf_lit(t, "\n");
+	return (uint8_t)stamp;
 }

@@ -15,6 +15,10 @@
 #define LOG_FREE_MS 2000
 /* Lost lines are told at most so often. */
 #define LOG_TELL_MS 1000
+/* A file that is not in use any more is given up after this, or when there are
+ * so many of them. */
+#define LOG_LEAVE_MS    5000
+#define LOG_LEAVING_MAX 8U
 
 void
 log_writer_call(struct log *l)
@@ -43,6 +47,25 @@ send_syslog(enum log_level level, struct span a, struct span b)
 		    (int)b.len - 1, b.ptr);
 }
 
+/* A line that has no file. */
+static void
+writer_take_fileless(const struct log *l, const struct log_line *line)
+{
+	struct span a = line->first, b = line->second;
+	size_t skip = line->stamp_bytes;
+
+	/* An access record that was put just when the access log ended. */
+	if (line->to != LOG_STREAM_LOG || !l->now->to_syslog)
+		return;
+	if (skip >= a.len) {
+		a = span_make(b.ptr + (skip - a.len), b.len - (skip - a.len));
+		b = SPAN_NONE;
+	} else {
+		a = span_make(a.ptr + skip, a.len - skip);
+	}
+	send_syslog(line->level, a, b);
+}
+
 /* Brings a line to where it goes; false: it must wait in its ring. */
 static bool
 writer_take(struct log *l, const struct log_line *line)
@@ -50,7 +73,7 @@ writer_take(struct log *l, const struct log_line *line)
 	struct log_file *f = l->to[line->to];
 
 	if (!f) {
-		send_syslog(line->level, line->first, line->second);
+		writer_take_fileless(l, line);
 		return true;
 	}
 	if (log_file_room(f, line->first.len + line->second.len)) {
@@ -64,19 +87,20 @@ writer_take(struct log *l, const struct log_line *line)
 	return true;
 }
 
-/* Takes the lines that are there now, not those that come meanwhile: a fast
+/* Takes the lines before the marks, not those that come meanwhile: a fast
  * producer does not hold up the others.  Returns how many. */
 static size_t
-writer_drain(struct log *l, struct log_ring *r)
+writer_drain(struct log *l)
 {
-	uint64_t mark = log_ring_mark(r);
 	struct log_line line;
 	size_t n = 0;
 
-	while (log_ring_peek(r, mark, &line) && writer_take(l, &line)) {
-		log_ring_pop(r, &line);
-		n++;
-	}
+	for (struct log_ring *r = l->rings; r; r = r->next)
+		while (
+		    log_ring_peek(r, r->mark, &line) && writer_take(l, &line)) {
+			log_ring_pop(r, &line);
+			n++;
+		}
 	return n;
 }
 
@@ -87,10 +111,12 @@ writer_say(struct log *l, struct span message)
 	char line[LOG_TEXT_BYTES];
 	struct textbuf t = textbuf_make(line, sizeof(line));
 	struct log_file *f = l->to[LOG_STREAM_LOG];
+	uint8_t skip =
+	    log_text_put(&t, l->now->format, LOG_LEVEL_ERROR, message);
 
-	log_text_put(&t, l->format, !l->to_syslog, LOG_LEVEL_ERROR, message);
 	if (!f) {
-		send_syslog(LOG_LEVEL_ERROR, textbuf_span(&t), SPAN_NONE);
+		send_syslog(LOG_LEVEL_ERROR,
+		    span_make(line + skip, t.len - skip), SPAN_NONE);
 		return true;
 	}
 	if (f->error != 0 || !log_file_room(f, t.len))
@@ -121,7 +147,7 @@ writer_reopen(struct log *l)
 	for (int i = 0; i < LOG_STREAMS; i++) {
 		char text[LOG_LINE_BYTES];
 		struct textbuf m = textbuf_make(text, sizeof(text));
-		struct log_file *f = l->files[i];
+		struct log_file *f = l->now->files[i];
 
 		if (!f || log_file_reopen(f))
 			continue;
@@ -170,7 +196,7 @@ writer_tell_losses(struct log *l)
 		}
 	}
 	for (int i = 0; i < LOG_STREAMS; i++) {
-		struct log_file *f = l->files[i];
+		struct log_file *f = l->now->files[i];
 
 		if (!file_untold(f) || f->error != 0)
 			continue;
@@ -182,25 +208,146 @@ writer_tell_losses(struct log *l)
 	}
 }
 
+/* ---- changes ---- */
+
+void
+log_writer_begin(struct log *l, struct log_change *c)
+{
+	l->now = c;
+	for (int i = 0; i < LOG_STREAMS; i++)
+		l->to[i] = c->files[i];
+	if (c->to_syslog)
+		openlog("evenkeel", LOG_PID, LOG_DAEMON);
+	/* One buffer for one place, or half a line of one stream could be
+	 * followed by a line of the other. */
+	if (l->to[LOG_STREAM_LOG] && l->to[LOG_STREAM_ACCESS] &&
+	    log_file_same(l->to[LOG_STREAM_LOG], l->to[LOG_STREAM_ACCESS])) {
+		log_file_take_over(
+		    l->to[LOG_STREAM_LOG], l->to[LOG_STREAM_ACCESS]);
+		l->to[LOG_STREAM_ACCESS] = l->to[LOG_STREAM_LOG];
+	}
+}
+
+static void
+writer_write_working(struct log *l)
+{
+	for (int i = 0; i < LOG_STREAMS; i++)
+		if (l->now->files[i] && l->now->files[i]->error == 0)
+			log_file_write(l->now->files[i]);
+}
+
+/* The files that are not in use give what waits to one that is, where that is
+ * the same place under another name. */
+static void
+writer_hand_over(struct log *l)
+{
+	for (struct log_file *f = l->leaving; f; f = f->next)
+		for (int i = 0; i < LOG_STREAMS; i++)
+			if (l->to[i])
+				log_file_take_over(l->to[i], f);
+}
+
+/* On to the next change: what lies before its marks was put before it. */
+static void
+writer_change(struct log *l, struct log_change *next)
+{
+	struct log_change *old = l->now;
+	size_t n = 0;
+
+	for (struct log_ring *r = l->rings; r; r = r->next)
+		r->mark = next->marks[n++];
+	(void)writer_drain(l);
+	writer_write_working(l);
+	if (old->to_syslog)
+		closelog();
+	for (int i = 0; i < LOG_STREAMS; i++) {
+		struct log_file *f = old->files[i];
+
+		old->files[i] = NULL;
+		if (!f || next->kept[i])
+			continue;
+		f->give_up_us = clock_monotonic_us() + LOG_LEAVE_MS * 1000;
+		f->next = l->leaving;
+		l->leaving = f;
+	}
+	log_change_free(old);
+	log_writer_begin(l, next);
+	writer_hand_over(l);
+}
+
+/* Goes on to the change that was committed last, and marks what a round is to
+ * take: lines of which none was put after a change that is not seen. */
+static void
+writer_follow(struct log *l)
+{
+	struct log_change *next;
+
+	for (;;) {
+		for (struct log_ring *r = l->rings; r; r = r->next)
+			r->mark = log_ring_mark(r);
+		next = atomic_load(&l->now->next);
+		if (!next)
+			return;
+		writer_change(l, next);
+	}
+}
+
+/* Closes the files that are not in use, once they are written or time is up. */
+static void
+writer_let_go(struct log *l, uint64_t now)
+{
+	struct log_file **at = &l->leaving, *f;
+
+	for (size_t n = 0; (f = *at) != NULL;) {
+		log_file_write(f);
+		if (f->from < f->to && now < f->give_up_us &&
+		    n < LOG_LEAVING_MAX) {
+			at = &f->next;
+			n++;
+			continue;
+		}
+		*at = f->next;
+		atomic_fetch_add_explicit(
+		    &l->lost, log_file_give_up(f), memory_order_relaxed);
+		if (file_untold(f))
+			(void)writer_tell(l, f->name, f->lost - f->told,
+			    loss_reason(f->lost_error));
+		log_file_free(f);
+	}
+}
+
+/* ---- rounds ---- */
+
 /* Every file is tried once, also those that were stuck.  Returns how many
  * lines were taken from the rings. */
 static size_t
 writer_round(struct log *l)
 {
-	size_t n = 0;
+	/* Asked first: it is for the changes that were committed before. */
+	bool reopen = atomic_exchange(&l->reopen, false);
+	size_t n;
 
-	if (atomic_exchange(&l->reopen, false))
+	writer_follow(l);
+	if (reopen)
 		writer_reopen(l);
 	for (int i = 0; i < LOG_STREAMS; i++)
-		if (l->files[i])
-			log_file_write(l->files[i]);
-	for (struct log_ring *r = l->rings; r; r = r->next)
-		n += writer_drain(l, r);
-	for (int i = 0; i < LOG_STREAMS; i++)
-		if (l->files[i] && l->files[i]->error == 0)
-			log_file_write(l->files[i]);
+		if (l->now->files[i])
+			log_file_write(l->now->files[i]);
+	n = writer_drain(l);
+	writer_write_working(l);
+	writer_let_go(l, clock_monotonic_us());
 	writer_tell_losses(l);
 	return n;
+}
+
+/* Has poll wait for a blocked file.  Returns how many places it took. */
+static nfds_t
+await(const struct log_file *f, struct pollfd *p)
+{
+	if (!f || !log_file_blocked(f))
+		return 0;
+	*p = (struct pollfd){.fd = f->fd, .events = POLLOUT};
+	return 1;
 }
 
 /* Until somebody calls, a blocked file takes bytes again, or time is up
@@ -208,15 +355,15 @@ writer_round(struct log *l)
 static void
 writer_wait(struct log *l, int timeout_ms)
 {
-	struct pollfd p[1 + LOG_STREAMS];
+	struct pollfd p[1 + LOG_STREAMS + LOG_LEAVING_MAX];
 	nfds_t n = 0;
 	uint64_t calls;
 
 	p[n++] = (struct pollfd){.fd = l->wake_fd, .events = POLLIN};
 	for (int i = 0; i < LOG_STREAMS; i++)
-		if (l->files[i] && log_file_blocked(l->files[i]))
-			p[n++] = (struct pollfd){
-			    .fd = l->files[i]->fd, .events = POLLOUT};
+		n += await(l->now->files[i], p + n);
+	for (struct log_file *f = l->leaving; f; f = f->next)
+		n += await(f, p + n);
 	(void)poll(p, n, timeout_ms);
 	(void)!read(l->wake_fd, &calls, sizeof(calls));
 }
@@ -226,7 +373,7 @@ static bool
 writer_owes(const struct log *l)
 {
 	for (int i = 0; i < LOG_STREAMS; i++) {
-		const struct log_file *f = l->files[i];
+		const struct log_file *f = l->now->files[i];
 
 		if (file_untold(f) || (f && log_file_failed(f)))
 			return true;
@@ -234,7 +381,7 @@ writer_owes(const struct log *l)
 	for (const struct log_ring *r = l->rings; r; r = r->next)
 		if (ring_lost(r) != r->told)
 			return true;
-	return false;
+	return l->leaving != NULL;
 }
 
 /* Sleeps while all rings are empty.  The other half of log_flush. */
@@ -246,7 +393,8 @@ writer_sleep(struct log *l)
 	atomic_store(&l->state, WRITER_ASLEEP);
 	for (struct log_ring *r = l->rings; r && empty; r = r->next)
 		empty = log_ring_empty(r);
-	if (empty && !atomic_load(&l->stopping) && !atomic_load(&l->reopen))
+	if (empty && !atomic_load(&l->stopping) && !atomic_load(&l->reopen) &&
+	    !atomic_load(&l->now->next))
 		writer_wait(l, writer_owes(l) ? LOG_RETRY_MS : -1);
 	atomic_store(&l->state, WRITER_BUSY);
 }
@@ -264,7 +412,10 @@ static bool
 writer_blocked(const struct log *l)
 {
 	for (int i = 0; i < LOG_STREAMS; i++)
-		if (l->files[i] && log_file_blocked(l->files[i]))
+		if (l->now->files[i] && log_file_blocked(l->now->files[i]))
+			return true;
+	for (const struct log_file *f = l->leaving; f; f = f->next)
+		if (log_file_blocked(f))
 			return true;
 	return false;
 }
@@ -275,6 +426,8 @@ log_writer_finish(struct log *l)
 	uint64_t now = clock_monotonic_us();
 	uint64_t end = now + LOG_FREE_MS * 1000;
 
+	/* Lines that are put after a change don't wait for the files before. */
+	writer_follow(l);
 	l->told_us = 0; /* the last chance */
 	l->patient = true;
 	writer_round(l);
@@ -283,6 +436,7 @@ log_writer_finish(struct log *l)
 		writer_round(l);
 		now = clock_monotonic_us();
 	}
+	writer_let_go(l, UINT64_MAX);
 }
 
 void *

@@ -9,6 +9,7 @@
 
 #include "evenkeel/base/check.h"
 #include "evenkeel/base/textbuf.h"
+#include "evenkeel/net/clock.h"
 
 #define TEXT_BYTES 512
 
@@ -58,6 +59,33 @@ notify_ready(struct span status)
 	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
 
 	textbuf_lit(&out, "READY=1\nSTATUS=");
+	textbuf_put(&out, status);
+	CHECK(!out.full);
+	tell(textbuf_span(&out));
+}
+
+void
+notify_reloading(void)
+{
+	char bytes[TEXT_BYTES];
+	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
+
+	textbuf_lit(&out, "RELOADING=1\nMONOTONIC_USEC=");
+	textbuf_u64(&out, clock_monotonic_us());
+	textbuf_lit(&out, "\nSTATUS=reloading");
+	CHECK(!out.full);
+	tell(textbuf_span(&out));
+}
+
+void
+notify_successor(uint64_t pid, struct span status)
+{
+	char bytes[TEXT_BYTES];
+	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
+
+	textbuf_lit(&out, "MAINPID=");
+	textbuf_u64(&out, pid);
+	textbuf_lit(&out, "\nSTATUS=");
 	textbuf_put(&out, status);
 	CHECK(!out.full);
 	tell(textbuf_span(&out));

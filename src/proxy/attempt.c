@@ -14,6 +14,7 @@ attempt_init(struct attempt *a, struct exchange *x, const struct cfg_pool *cfg,
 	a->x = x;
 	a->backend = NULL;
 	a->reused = a->unasked = a->upgrade = a->starved = false;
+	a->counted = false;
 	a->start_us = a->connected_us = a->sent_us = a->head_us = 0;
 	a->interim_bytes = 0;
 	a->fields = fields;
@@ -307,7 +308,7 @@ attempt_interim_done(struct attempt *a)
 }
 
 void
-attempt_end(struct attempt *a, bool reusable, const struct snapshot_pool *pool)
+attempt_end(struct attempt *a, bool reusable, const struct snapshot_terms *t)
 {
 	struct back *b = a->back;
 
@@ -317,7 +318,7 @@ attempt_end(struct attempt *a, bool reusable, const struct snapshot_pool *pool)
 		    &a->backend->lanes[exchange_worker(a->x)->index].inflight,
 		    (uint64_t)-1);
 	if (a->backend != NULL)
-		picker_done(a->backend);
+		picker_done(a);
 	a->backend = NULL;
 	if (b == NULL)
 		return;
@@ -327,8 +328,7 @@ attempt_end(struct attempt *a, bool reusable, const struct snapshot_pool *pool)
 	    &b->w->stats.backend_out, b->conn.bytes_out - a->bytes_before_out);
 	conn_release_in(&b->conn);
 	if (reusable)
-		pool_return(b, pool->keepalive_share,
-		    pool->cfg->keepalive_timeout_ms,
+		pool_return(b, t->keepalive_share, t->keepalive_timeout_ms,
 		    a->framing.keep_alive_timeout_s);
 	else
 		pool_close(b);

@@ -18,13 +18,16 @@ lines(size_t n, size_t size)
 	return p;
 }
 
-/* A copy of "10.0.0.1:8080"; a unix socket has no host but this one. */
+/* A copy of `host`, or of "10.0.0.1:8080"; a unix socket has no host but this
+ * one. */
 static struct span
-host_of(const struct address *a)
+host_of(struct span host, const struct address *a)
 {
 	char text[ADDRESS_TEXT_BYTES] = "localhost";
 	struct textbuf out = textbuf_make(text, sizeof(text) - 1);
 
+	if (host.len > 0)
+		return span_of(strndup(host.ptr, host.len));
 	if (a->u.any.sa_family != AF_UNIX) {
 		address_put(&out, a);
 		text[out.len] = '\0';
@@ -33,15 +36,15 @@ host_of(const struct address *a)
 }
 
 struct backend *
-backend_create(const char *name, const struct address *a, uint32_t weight,
-    uint32_t workers)
+backend_create(const char *name, struct span host, const struct address *a,
+    uint32_t weight, uint32_t workers)
 {
 	struct backend *b = lines(1, sizeof(*b));
 
 	if (b == NULL)
 		return NULL;
 	b->name = strdup(name);
-	b->host = host_of(a);
+	b->host = host_of(host, a);
 	b->lanes = lines(workers, sizeof(*b->lanes));
 	if (b->name == NULL || b->host.ptr == NULL || b->lanes == NULL) {
 		backend_free(b);
@@ -52,6 +55,7 @@ backend_create(const char *name, const struct address *a, uint32_t weight,
 	b->weight = weight;
 	atomic_init(&b->weight_now, weight * BACKEND_WEIGHT_UNIT);
 	b->n_lanes = workers;
+	list_init(&b->life.gone);
 	for (uint32_t i = 0; i < workers; i++)
 		list_init(&b->lanes[i].idle);
 	return b;
@@ -78,6 +82,19 @@ backend_in_flight(const struct backend *b)
 	for (uint32_t i = 0; i < b->n_lanes; i++)
 		sum += counter_get(&b->lanes[i].inflight);
 	return sum;
+}
+
+bool
+backend_in_use(const struct backend *b)
+{
+	uint64_t named = 0;
+
+	/* Mail about it that is under way counts, too. */
+	for (uint32_t i = 0; i < b->n_lanes; i++)
+		named += counter_get(&b->lanes[i].named) +
+		    atomic_load(&b->lanes[i].evict_sent);
+	return named > 0 || backend_in_flight(b) > 0 ||
+	    atomic_load(&b->slots) > 0 || atomic_load(&b->failing_sent);
 }
 
 struct upstream *

@@ -4,6 +4,7 @@
 
 #include "evenkeel/http/proxyproto.h"
 #include "evenkeel/proxy/exchange.h"
+#include "evenkeel/proxy/picker.h"
 #include "evenkeel/proxy/worker.h"
 
 #define CLIENT_MAGIC 0x436c6965U
@@ -21,17 +22,21 @@ struct client {
 	enum client_state state;
 	struct conn conn;
 	struct worker *w;
-	const struct front *front;
+	const struct front *front; /* where its next request comes in */
+	uint64_t bind;
+	uint64_t serial;           /* of the snapshot that `trusted` is by */
 	struct exchange *exchange; /* of CLIENT_BUSY */
 	struct list link;          /* in w->clients */
 	struct wheel_timer timer;  /* idle, linger */
 	struct loop_task task;     /* the next request; then the grave */
 	uint64_t linger_since_ms;  /* the last sign that the answer is read */
+	uint32_t send_timeout_ms;  /* of its last exchange */
 	uint32_t unsent;           /* of the answer, when last looked at */
 	uint64_t counted_in, counted_out;
 	struct ip peer;
 	uint16_t peer_port;
 	bool trusted;
+	bool leaving; /* its listener is gone */
 	uint8_t ip_len;
 	char ip[ADDRESS_IP_BYTES];
 };
@@ -110,6 +115,10 @@ idle_timeout(const struct client *c)
 static void
 client_idle(struct client *c)
 {
+	if (c->leaving) {
+		client_end(c, false);
+		return;
+	}
 	c->state = CLIENT_IDLE;
 	conn_release_in(&c->conn);
 	/* Before a stop closes it: a request may have come already. */
@@ -175,14 +184,12 @@ client_linger(struct client *c)
 static bool
 linger_longer(struct client *c, uint64_t now_ms)
 {
-	const struct cfg_listener *cfg =
-	    snapshot_listener_of(c->w->snapshot, c->front)->cfg;
 	uint32_t unsent = conn_unsent(&c->conn);
 
 	if (unsent < c->unsent)
 		c->linger_since_ms = now_ms;
 	if (c->unsent == 0 || c->w->draining ||
-	    now_ms >= c->linger_since_ms + cfg->send_timeout_ms)
+	    now_ms >= c->linger_since_ms + c->send_timeout_ms)
 		return false;
 	c->unsent = unsent;
 	loop_arm(c->w->loop, &c->timer, now_ms + CLIENT_LINGER_MS);
@@ -195,6 +202,7 @@ client_on_done(void *arg, enum exchange_after after)
 	struct client *c = arg;
 
 	CHECK(client_ok(c) && c->state == CLIENT_BUSY);
+	c->send_timeout_ms = c->exchange->send_timeout_ms;
 	c->exchange = NULL;
 	c->state = CLIENT_IDLE;
 	count_bytes(c);
@@ -224,8 +232,20 @@ client_on_done(void *arg, enum exchange_after after)
 static const struct exchange_ops client_exchange_ops = {
     .on_done = client_on_done};
 
+/* Whether it is one of trusted_proxies, as the snapshot has them. */
 static void
-client_next(struct client *c)
+judge(struct client *c)
+{
+	const struct snapshot *s = c->w->snapshot;
+	const struct snapshot_listener *l = snapshot_listener_of(s, c->front);
+
+	c->serial = s->serial;
+	c->trusted = l->n_trusted > 0 &&
+	    cidr_contains(l->trusted, l->n_trusted, &c->peer);
+}
+
+static void
+begin_exchange(struct client *c)
 {
 	const struct exchange_from from = {.w = c->w,
 	    .conn = &c->conn,
@@ -238,6 +258,15 @@ client_next(struct client *c)
 	    .arg = c};
 
 	c->exchange = exchange_create(&from);
+}
+
+static void
+client_next(struct client *c)
+{
+	if (!c->leaving && c->serial != c->w->snapshot->serial)
+		judge(c);
+	if (!c->leaving)
+		begin_exchange(c);
 	if (c->exchange == NULL) {
 		client_end(c, false);
 		return;
@@ -303,16 +332,13 @@ client_on_timer(struct wheel_timer *t, uint64_t now_ms)
 static void
 note_peer(struct client *c, struct ip peer, uint16_t port)
 {
-	const struct snapshot_listener *l =
-	    snapshot_listener_of(c->w->snapshot, c->front);
 	struct textbuf text = textbuf_make(c->ip, sizeof(c->ip));
 
 	c->peer = peer;
 	c->peer_port = port;
 	ip_put(&text, &peer);
 	c->ip_len = (uint8_t)text.len;
-	c->trusted =
-	    l->n_trusted > 0 && cidr_contains(l->trusted, l->n_trusted, &peer);
+	c->serial = 0;
 }
 
 static void
@@ -383,8 +409,8 @@ client_begin(struct client *c)
 }
 
 void
-client_accept(struct worker *w, int fd, const struct sockaddr *peer,
-    const struct front *front)
+client_accept(
+    struct worker *w, int fd, const struct sockaddr *peer, uint64_t bind)
 {
 	struct client *c = calloc(1, sizeof(*c));
 
@@ -401,7 +427,8 @@ client_accept(struct worker *w, int fd, const struct sockaddr *peer,
 	}
 	c->magic = CLIENT_MAGIC;
 	c->w = w;
-	c->front = front;
+	c->bind = bind;
+	c->front = worker_front(w, bind);
 	note_peer(c, address_ip(peer),
 	    address_port(&(struct address){
 		.u.storage = *(const struct sockaddr_storage *)peer}));
@@ -427,6 +454,40 @@ client_drain(struct client *c)
 		exchange_hurry(c->exchange);
 	else if (c->state == CLIENT_LINGER && conn_unsent(&c->conn) == 0)
 		client_end(c, false);
+}
+
+void
+client_move(struct client *c, const struct snapshot *next)
+{
+	const struct front *front = worker_front(c->w, c->bind);
+
+	CHECK(client_ok(c));
+	if (c->leaving || front == c->front)
+		return;
+	/* A bind that is gone leaves its clients with their listener. */
+	if (front == NULL && snapshot_listener_of(next, c->front) != NULL)
+		return;
+	if (front != NULL) {
+		c->front = front;
+		return;
+	}
+	/* A request may have come already. */
+	if (c->state == CLIENT_IDLE) {
+		c->conn.readable = true;
+		client_next(c);
+	}
+	c->leaving = true;
+	if (c->state == CLIENT_BUSY)
+		exchange_leave(c->exchange);
+	else if (c->state == CLIENT_IDLE || c->state == CLIENT_GREETING)
+		client_end(c, false);
+}
+
+void
+client_recount(struct client *c)
+{
+	if (c->state == CLIENT_BUSY)
+		picker_recount(&c->exchange->attempt);
 }
 
 void

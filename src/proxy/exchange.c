@@ -115,7 +115,7 @@ order_pick_fresh(struct exchange *x)
 	    &x->attempt, x, x->pool->cfg, x->fields + x->n_request_fields);
 	x->paused_ms = 0;
 	return exchange_event(
-	    picker_again(x->picked) ? FLOW_EV_PICKED : FLOW_EV_NONE_USABLE);
+	    picker_again(x) ? FLOW_EV_PICKED : FLOW_EV_NONE_USABLE);
 }
 
 /* True: `in` has an event. */
@@ -162,6 +162,18 @@ order_wait(struct exchange *x, uint32_t wait_ms)
 
 /* ---- the end ---- */
 
+/* Beyond this callback: backends that the record will name must stay.  Most
+ * requests end in the callback that reports their only attempt. */
+static void
+hold_named(struct exchange *x)
+{
+	for (; x->n_named < x->n_notes; x->n_named++)
+		counter_add(&x->notes[x->n_named]
+				 .backend->lanes[x->from.w->index]
+				 .named,
+		    1);
+}
+
 static void
 order_report(struct exchange *x, const struct flow_orders *o)
 {
@@ -170,14 +182,15 @@ order_report(struct exchange *x, const struct flow_orders *o)
 	bool whole = o->outcome == ACCESS_OK ||
 	    (o->outcome == ACCESS_STATUS && (!again || attempt_skip_body(a)));
 	bool reusable = whole && a->framing.keep_alive &&
-	    a->head.status != 101 &&
-	    x->pool->cfg->proxy_protocol == CFG_PROXY_PROTOCOL_OFF &&
+	    a->head.status != 101 && !x->terms.one_request &&
 	    a->framing.body != H1_BODY_UNTIL_CLOSE && x->upload_over &&
 	    !x->upload_failed;
 
 	retrier_mark(x, o->outcome);
 	record_attempt(x, o->outcome);
-	attempt_end(a, reusable, x->pool);
+	attempt_end(a, reusable, &x->terms);
+	if (!(o->set & FLOW_FINISH))
+		hold_named(x);
 	if (!again)
 		return;
 	retrier_rewind(x);
@@ -204,6 +217,45 @@ exchange_free(struct loop_task *t)
 	w->n_free_exchanges++;
 }
 
+bool
+exchange_closes(const struct exchange *x)
+{
+	return x->from.w->draining || x->leaving;
+}
+
+void
+exchange_leave(struct exchange *x)
+{
+	x->leaving = true;
+	/* Maybe too late for its head to say so: it sees the end then. */
+	x->keep = false;
+	if (x->flow.state == FLOW_START && !exchange_begun(x))
+		exchange_drop(x);
+}
+
+void
+exchange_let_go(struct exchange *x)
+{
+	struct snapshot_hold *hold = x->hold;
+
+	CHECK(hold != NULL);
+	x->hold = NULL;
+	x->listener = NULL;
+	x->pool = NULL;
+	hold->users--;
+	worker_hold_used(x->from.w, hold);
+}
+
+static void
+forget_named(struct exchange *x)
+{
+	for (; x->n_named > 0; x->n_named--)
+		counter_add(&x->notes[x->n_named - 1]
+				 .backend->lanes[x->from.w->index]
+				 .named,
+		    (uint64_t)-1);
+}
+
 static void
 leave(struct exchange *x, enum exchange_after after)
 {
@@ -211,6 +263,10 @@ leave(struct exchange *x, enum exchange_after after)
 
 	CHECK(x->attempt.back == NULL);
 	queue_leave(x);
+	if (x->n_named > 0)
+		forget_named(x);
+	if (x->hold != NULL)
+		exchange_let_go(x);
 	alarm_cancel(x->from.w->loop, &x->backoff);
 	x->flow.state = FLOW_DONE;
 	x->timer.deadline_ms = WHEEL_NEVER;
@@ -530,12 +586,12 @@ reset(struct exchange *x, const struct exchange_from *from)
 	x->queued_us = 0;
 	x->head_off = 0;
 	x->head_done = x->continued = x->uploading = false;
-	x->upload_over = x->upload_failed = false;
+	x->upload_over = x->upload_failed = x->leaving = false;
 	x->keep = x->close_delimited = false;
 	x->status = 0;
 	x->reply_bytes = 0;
 	x->why = "";
-	x->n_notes = 0;
+	x->n_notes = x->n_named = 0;
 	x->framing = (struct h1_framing){0};
 	x->upload = x->download = (struct pump){0};
 	x->upload_state = x->download_state = PUMP_WANT_SOURCE;
@@ -553,7 +609,8 @@ exchange_create(const struct exchange_from *from)
 
 	if (x == NULL)
 		return NULL;
-	x->snapshot = w->snapshot;
+	x->hold = w->hold;
+	x->hold->users++;
 	x->listener = snapshot_listener_of(w->snapshot, from->front);
 	CHECK(x->listener != NULL);
 	reset(x, from);

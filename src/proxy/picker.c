@@ -7,16 +7,31 @@
 /* Draws of random_two before it settles for any usable one. */
 #define DRAWS 4
 
-/* A place for one more connection. */
+static uint32_t
+limit_of(const struct backend *b)
+{
+	return atomic_load_explicit(&b->max, memory_order_relaxed);
+}
+
+bool
+picker_over_max(const struct backend *b)
+{
+	uint32_t max = limit_of(b);
+
+	return max != 0 &&
+	    atomic_load_explicit(&b->slots, memory_order_relaxed) > max;
+}
+
+/* A place for one more connection.  All are counted, also without a limit: one
+ * may come with a reload. */
 static bool
 take_slot(struct backend *b)
 {
 	uint32_t n = atomic_load_explicit(&b->slots, memory_order_relaxed);
+	uint32_t max = limit_of(b);
 
-	if (b->max == 0)
-		return true;
 	do {
-		if (n >= b->max)
+		if (max != 0 && n >= max)
 			return false;
 	} while (!atomic_compare_exchange_weak(&b->slots, &n, n + 1));
 	return true;
@@ -25,29 +40,54 @@ take_slot(struct backend *b)
 void
 picker_slot_freed(struct worker *w, struct backend *b)
 {
-	if (b->max == 0)
-		return;
 	/* Sequentially consistent, as is the count of the waiting: either
 	 * they see the slot or this thread sees them. */
 	atomic_fetch_sub(&b->slots, 1);
-	queue_wake(w, b->upstream);
+	if (limit_of(b) != 0)
+		queue_wake(w, b->upstream);
+}
+
+/* From now on in flight, where its pool compares that; whether it does may
+ * change before the end. */
+static void
+count_taken(struct exchange *x)
+{
+	struct backend *b = x->picked;
+
+	if (!atomic_load_explicit(&b->compared, memory_order_relaxed))
+		return;
+	x->attempt.counted = true;
+	atomic_fetch_add_explicit(&b->taken, 1, memory_order_relaxed);
+}
+
+void
+picker_recount(struct attempt *a)
+{
+	struct backend *b = a->backend;
+
+	if (b == NULL || a->counted ||
+	    !atomic_load_explicit(&b->compared, memory_order_relaxed))
+		return;
+	a->counted = true;
+	atomic_fetch_add_explicit(&b->taken, 1, memory_order_relaxed);
 }
 
 bool
-picker_again(struct backend *b)
+picker_again(struct exchange *x)
 {
-	if (!take_slot(b))
+	if (!take_slot(x->picked))
 		return false;
-	if (b->compared)
-		atomic_fetch_add_explicit(&b->taken, 1, memory_order_relaxed);
+	count_taken(x);
 	return true;
 }
 
 void
-picker_done(struct backend *b)
+picker_done(struct attempt *a)
 {
-	if (b->compared)
-		atomic_fetch_sub_explicit(&b->taken, 1, memory_order_relaxed);
+	if (!a->counted)
+		return;
+	atomic_fetch_sub_explicit(&a->backend->taken, 1, memory_order_relaxed);
+	a->counted = false;
 }
 
 /* An idle connection that this request does not take (it might be stale) gives
@@ -110,7 +150,8 @@ try(struct exchange *x, struct backend *b)
 
 	if (passes(x, b))
 		return PICKER_NONE;
-	if (attempt_lease(&x->attempt, b, max_idle_ms))
+	if (!x->terms.one_request && !picker_over_max(b) &&
+	    attempt_lease(&x->attempt, b, max_idle_ms))
 		result = PICKER_LEASED;
 	else if (take_slot(b) || take_place_of_idle(x->from.w, b))
 		result = PICKER_CONNECT;
@@ -119,8 +160,7 @@ try(struct exchange *x, struct backend *b)
 		return result;
 	}
 	x->picked = b;
-	if (b->compared)
-		atomic_fetch_add_explicit(&b->taken, 1, memory_order_relaxed);
+	count_taken(x);
 	return result;
 }
 
@@ -209,7 +249,10 @@ look(struct exchange *x, const struct rotation *r)
 	case CFG_BALANCE_RANDOM_TWO:
 		return better_of_two(x, r);
 	case CFG_BALANCE_HASH:
-		return by_hash(x, r);
+		/* Without a ring while a reload changes `balance`. */
+		if (r->n_points > 0)
+			return by_hash(x, r);
+		break;
 	case CFG_BALANCE_ROUND_ROBIN:
 		break;
 	}
@@ -252,12 +295,14 @@ has_place(const struct backend *b)
 {
 	uint64_t inflight = 0;
 
-	if (b->max == 0 ||
-	    atomic_load_explicit(&b->slots, memory_order_relaxed) < b->max)
+	uint32_t max = limit_of(b);
+
+	if (max == 0 ||
+	    atomic_load_explicit(&b->slots, memory_order_relaxed) < max)
 		return true;
 	for (uint32_t i = 0; i < b->n_lanes; i++)
 		inflight += counter_get(&b->lanes[i].inflight);
-	return inflight < b->max;
+	return inflight < max;
 }
 
 static bool

@@ -177,7 +177,8 @@ wanted_elsewhere(const struct back *b)
 {
 	struct upstream *u = b->backend->upstream;
 
-	return b->backend->max != 0 &&
+	return atomic_load_explicit(&b->backend->max, memory_order_relaxed) !=
+	    0 &&
 	    atomic_load_explicit(&u->waiting, memory_order_relaxed) > 0 &&
 	    list_empty(&u->lanes[b->w->index].queue);
 }
@@ -190,7 +191,8 @@ pool_return(
 	/* Anything that came beyond the response belongs to nobody. */
 	if (b->conn.readable || !conn_out_empty(&b->conn) ||
 	    b->conn.in != NULL || b->lane->n_idle >= share ||
-	    wanted_elsewhere(b) || atomic_load(&b->backend->draining)) {
+	    wanted_elsewhere(b) || picker_over_max(b->backend) ||
+	    atomic_load(&b->backend->draining)) {
 		pool_close(b);
 		return;
 	}
@@ -208,7 +210,7 @@ pool_return(
 	list_push_front(&b->lane->idle, &b->link);
 	b->lane->n_idle++;
 	loop_arm(b->w->loop, &b->age, b->idle_since_ms + timeout_ms);
-	if (b->backend->max != 0)
+	if (atomic_load_explicit(&b->backend->max, memory_order_relaxed) != 0)
 		queue_wake(b->w, b->backend->upstream);
 }
 

@@ -195,10 +195,30 @@ queue_run(struct worker *w, struct upstream *u)
 		wake(w, u, UPSTREAM_HELD);
 }
 
+static void
+lane_on_task(struct loop_task *t)
+{
+	struct upstream_lane *lane =
+	    LOOP_TASK_OWNER(t, struct upstream_lane, task);
+
+	queue_run(lane->worker, lane->upstream);
+}
+
+void
+queue_adopt(struct upstream *u, struct worker *const *workers)
+{
+	for (uint32_t i = 0; i < u->n_lanes; i++) {
+		u->lanes[i].worker = workers[i];
+		u->lanes[i].upstream = u;
+		loop_task_init(&u->lanes[i].task, lane_on_task);
+	}
+}
+
 void
 queue_run_all(struct worker *w)
 {
-	for (size_t i = 0; i < w->snapshot->n_pools; i++) {
+	for (size_t i = 0; w->snapshot != NULL && i < w->snapshot->n_pools;
+	     i++) {
 		struct upstream *u = w->snapshot->pools[i].upstream;
 
 		if (!list_empty(&u->lanes[w->index].queue))

@@ -141,7 +141,7 @@ write_line(struct exchange *x, uint64_t duration_us)
 		r.pool = x->upstream->name_span;
 	if (x->n_notes > 0)
 		r.backend = x->notes[x->n_notes - 1].backend->name_span;
-	if (w->shared->access_json)
+	if (w->snapshot->access_json)
 		access_put_json(&out, &r);
 	else
 		access_put_combined(&out, &r);

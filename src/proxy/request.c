@@ -78,6 +78,7 @@ routed(struct exchange *x, const char *base)
 	if (pool == NULL)
 		return exchange_event(FLOW_EV_NO_ROUTE);
 	x->pool = pool;
+	x->terms = pool->terms;
 	x->upstream = pool->upstream;
 	x->stream_timeout_ms = pool->cfg->stream_timeout_ms;
 	x->request_deadline_ms =
@@ -156,6 +157,16 @@ head_cut(struct exchange *x, struct flow_input *in)
 	return true;
 }
 
+/* The buffer may be older than the configuration, and too small for a head as
+ * large as that allows. */
+static bool
+make_room(struct conn *c)
+{
+	buf_compact(c->in);
+	return buf_room(c->in) > 0 ||
+	    buf_extend(&c->loop->bufs, &c->in, c->loop->bufs.size);
+}
+
 bool
 request_read_head(struct exchange *x, struct flow_input *in)
 {
@@ -179,8 +190,10 @@ request_read_head(struct exchange *x, struct flow_input *in)
 			*in = exchange_refused(x, (enum h1_error)x->head.error);
 			return true;
 		}
-		if (c->in != NULL && buf_room(c->in) == 0)
-			buf_compact(c->in);
+		if (c->in != NULL && buf_room(c->in) == 0 && !make_room(c)) {
+			*in = exchange_event(FLOW_EV_NO_MEMORY);
+			return true;
+		}
 		switch (conn_fill(c)) {
 		case CONN_OK:
 			break;

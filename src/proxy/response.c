@@ -135,11 +135,12 @@ response_commit(struct exchange *x, struct flow_input *in)
 	how.chunked = !framed && x->head.minor > 0;
 	x->close_delimited = !framed && !how.chunked;
 	/* A body that is not read to its end leaves the connection unusable. */
-	x->keep = x->framing.keep_alive && !x->from.w->draining &&
+	x->keep = x->framing.keep_alive && !exchange_closes(x) &&
 	    !x->close_delimited && x->upload.ended;
 	how.connection = connection_field(x);
 	if (x->listener->cfg->request_id == CFG_REQUEST_ID_BOTH)
 		how.request_id = exchange_id(x);
+	exchange_let_go(x);
 	x->status = a->head.status;
 	h1_forward_response(
 	    &head, &a->head, attempt_head_base(a), &a->framing, &how);
@@ -182,7 +183,9 @@ response_reply(struct exchange *x, unsigned status, struct flow_input *in)
 	enum conn_io io;
 
 	x->keep = x->head_done && x->framing.keep_alive && x->upload.ended &&
-	    !x->from.w->draining && x->flow.end != ACCESS_END_CLIENT_BAD;
+	    !exchange_closes(x) && x->flow.end != ACCESS_END_CLIENT_BAD;
+	if (x->hold != NULL)
+		exchange_let_go(x);
 	x->status = status;
 	x->progress_ms = loop_now_ms(x->from.w->loop);
 	x->reply_bytes = reply_put(&out,

@@ -121,7 +121,7 @@ retrier_count(struct exchange *x, const struct flow_orders *o)
 		return;
 	}
 	/* Without retries there is nothing to deny. */
-	if (x->pool->retry.attempts == 0)
+	if (!x->terms.retries)
 		return;
 	counter_add(&lane->denied[o->verdict], 1);
 	if (o->set & FLOW_COMMIT)
@@ -151,7 +151,7 @@ void
 retrier_mark(struct exchange *x, enum access_outcome outcome)
 {
 	struct backend *b = x->attempt.backend;
-	uint32_t limit = x->pool->eject_failures;
+	uint32_t limit = x->terms.eject_failures;
 	unsigned status = x->attempt.head_us != 0 ? x->attempt.head.status : 0;
 
 	if (outcome == ACCESS_OK) {

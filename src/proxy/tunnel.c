@@ -67,6 +67,7 @@ tunnel_open(struct exchange *x, struct flow_input *in)
 	const struct h1_forward_response how = {.upgrade = true};
 
 	x->keep = false;
+	exchange_let_go(x);
 	x->status = a->head.status;
 	h1_forward_response(
 	    &head, &a->head, attempt_head_base(a), &a->framing, &how);

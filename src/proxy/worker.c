@@ -4,6 +4,7 @@
 
 #include "evenkeel/base/num.h"
 #include "evenkeel/http/forward.h"
+#include "evenkeel/net/clock.h"
 #include "evenkeel/proxy/pool.h"
 #include "evenkeel/proxy/queue.h"
 
@@ -13,10 +14,19 @@
 /* Between two warnings that accepting has stopped. */
 #define TELL_PAUSE_MS 10000
 
-static void
-worker_on_accept(int fd, const struct sockaddr *peer, void *listener, void *arg)
+const struct front *
+worker_front(const struct worker *w, uint64_t bind)
 {
-	client_accept(arg, fd, peer, listener);
+	for (size_t i = 0; i < w->n_binds; i++)
+		if (w->binds[i].bind == bind)
+			return w->binds[i].front;
+	return NULL;
+}
+
+static void
+worker_on_accept(int fd, const struct sockaddr *peer, void *bind, void *arg)
+{
+	client_accept(arg, fd, peer, (uintptr_t)bind);
 }
 
 static bool
@@ -24,8 +34,10 @@ worker_may_accept(void *arg)
 {
 	struct worker *w = arg;
 
-	return atomic_load_explicit(&w->shared->connections,
-		   memory_order_relaxed) < w->shared->max_connections;
+	return atomic_load_explicit(
+		   &w->shared->connections, memory_order_relaxed) <
+	    atomic_load_explicit(
+		&w->shared->max_connections, memory_order_relaxed);
 }
 
 static void
@@ -48,7 +60,8 @@ worker_on_pause(bool paused, void *arg)
 	log_message(w->log, LOG_LEVEL_WARN,
 	    "no more connections are accepted for now: %u are open, "
 	    "max_connections is %u",
-	    atomic_load(&w->shared->connections), w->shared->max_connections);
+	    atomic_load(&w->shared->connections),
+	    atomic_load(&w->shared->max_connections));
 }
 
 static const struct acceptor_ops worker_acceptor_ops = {
@@ -59,8 +72,8 @@ static const struct acceptor_ops worker_acceptor_ops = {
 static void
 accept_again(struct worker *w)
 {
-	for (size_t i = 0; i < w->n_acceptors; i++)
-		acceptor_resume(w->acceptors[i]);
+	for (size_t i = 0; i < w->n_binds; i++)
+		acceptor_resume(w->binds[i].acceptor);
 }
 
 /* A connection has ended: those who stopped accepting try again. */
@@ -105,9 +118,22 @@ worker_client_ended(struct worker *w)
 static void
 stop_accepting(struct worker *w)
 {
-	for (size_t i = 0; i < w->n_acceptors; i++)
-		acceptor_free(w->acceptors[i]);
-	w->n_acceptors = 0;
+	for (size_t i = 0; i < w->n_binds; i++)
+		acceptor_free(w->binds[i].acceptor);
+	w->n_binds = 0;
+}
+
+static void
+leave(struct worker *w)
+{
+	if (w->draining)
+		return;
+	/* Whoever the kernel has let in already is served. */
+	for (size_t i = 0; i < w->n_binds; i++)
+		acceptor_take_all(w->binds[i].acceptor);
+	stop_accepting(w);
+	w->draining = true;
+	worker_client_ended(w);
 }
 
 static void
@@ -115,18 +141,11 @@ drain(struct worker *w)
 {
 	struct list *link, *next;
 
-	if (w->draining)
-		return;
-	/* Whoever the kernel has let in already is served. */
-	for (size_t i = 0; i < w->n_acceptors; i++)
-		acceptor_take_all(w->acceptors[i]);
-	stop_accepting(w);
-	w->draining = true;
+	leave(w);
 	for (link = w->clients.next; link != &w->clients; link = next) {
 		next = link->next;
 		client_drain(client_of(link));
 	}
-	worker_client_ended(w);
 }
 
 static void
@@ -176,13 +195,118 @@ pass(struct worker *w)
 	queue_run_all(w);
 }
 
-static void
-lane_on_task(struct loop_task *t)
-{
-	struct upstream_lane *lane =
-	    LOOP_TASK_OWNER(t, struct upstream_lane, task);
+/* ---- another snapshot ---- */
 
-	queue_run(lane->worker, lane->upstream);
+static struct worker_bind *
+find_bind(struct worker_bind *list, size_t n, uint64_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].id == id)
+			return &list[i];
+	return NULL;
+}
+
+/* From the list that was to the list that is to be. */
+static void
+change_binds(struct worker *w, struct worker_update *u)
+{
+	struct worker_bind *old = w->binds;
+	size_t n_old = w->n_binds;
+
+	for (size_t i = 0; i < u->n_binds; i++) {
+		struct worker_bind *b = &u->binds[i], *stays;
+
+		if (b->acceptor != NULL) {
+			acceptor_begin(b->acceptor, w->loop);
+			continue;
+		}
+		stays = find_bind(old, n_old, b->id);
+		CHECK(stays != NULL);
+		b->acceptor = stays->acceptor;
+		stays->acceptor = NULL;
+	}
+	for (size_t i = 0; i < n_old; i++) {
+		if (old[i].acceptor == NULL)
+			continue;
+		/* Whoever the kernel has let in already is served. */
+		acceptor_take_all(old[i].acceptor);
+		acceptor_free(old[i].acceptor);
+		old[i].acceptor = NULL;
+	}
+	w->binds = u->binds;
+	w->n_binds = u->n_binds;
+	u->binds = old;
+	u->n_binds = n_old;
+	/* It may be that one which waited for room has gone. */
+	worker_on_pause(false, w);
+}
+
+/* It stops: nothing new is listened on. */
+static void
+refuse_binds(struct worker_update *u)
+{
+	for (size_t i = 0; i < u->n_binds; i++) {
+		acceptor_free(u->binds[i].acceptor);
+		u->binds[i].acceptor = NULL;
+	}
+}
+
+/* Before the worker has another snapshot, and while it still listens as it
+ * did. */
+static void
+move_clients(struct worker *w, const struct snapshot *next)
+{
+	struct list *link, *n;
+
+	for (link = w->clients.next; link != &w->clients; link = n) {
+		n = link->next;
+		client_move(client_of(link), next);
+	}
+}
+
+static void
+recount(struct worker *w)
+{
+	LIST_EACH(link, &w->clients)
+	client_recount(client_of(link));
+}
+
+static void
+take_scratch(struct worker *w, struct worker_update *u)
+{
+	char *old = w->scratch;
+
+	if (u->scratch == NULL)
+		return;
+	w->scratch = u->scratch;
+	w->scratch_bytes = u->scratch_bytes;
+	u->scratch = old;
+}
+
+static void
+update(struct worker *w, struct worker_update *u)
+{
+	struct snapshot_hold *old = w->hold;
+	uint64_t start_us = clock_thread_us();
+
+	if (w->draining)
+		refuse_binds(u);
+	else
+		change_binds(w, u);
+	if (u->fronts_moved)
+		move_clients(w, u->hold->snapshot);
+	w->hold = u->hold;
+	w->snapshot = u->hold->snapshot;
+	take_scratch(w, u);
+	buf_pool_grow(&w->loop->bufs, u->buf_bytes);
+	if (u->recount)
+		recount(w);
+	/* It may accept more than before. */
+	accept_again(w);
+	if (old != NULL)
+		worker_hold_used(w, old);
+	u->cpu_us = clock_thread_us() - start_us;
+	w->shared->on_updated(u, w->shared->arg);
 }
 
 static void
@@ -191,6 +315,9 @@ worker_on_mail(struct mail *m, void *arg)
 	struct worker *w = arg;
 
 	switch (m->kind) {
+	case WORKER_LEAVE:
+		leave(w);
+		break;
 	case WORKER_DRAIN:
 		drain(w);
 		break;
@@ -210,6 +337,9 @@ worker_on_mail(struct mail *m, void *arg)
 		break;
 	case WORKER_PASS:
 		pass(w);
+		break;
+	case WORKER_UPDATE:
+		update(w, m->body);
 		break;
 	default:
 		CHECK(false);
@@ -247,22 +377,31 @@ worker_evict(struct worker *w, struct backend *b)
 	mailbox_post(w->mail, &lane->evict);
 }
 
-static bool
-listen_all(struct worker *w, const struct worker_bind *binds, size_t n)
+void
+worker_renew(struct worker *w, struct worker_update *u)
 {
-	bool all = true;
+	u->mail.kind = WORKER_UPDATE;
+	u->mail.body = u;
+	mailbox_post(w->mail, &u->mail);
+}
 
-	/* Every descriptor is taken over, also behind a failure. */
-	for (size_t i = 0; i < n; i++) {
-		struct acceptor *a = acceptor_create(w->loop, binds[i].fd,
-		    &worker_acceptor_ops, binds[i].front, w);
+struct acceptor *
+worker_acceptor(struct worker *w, int fd, uint64_t bind)
+{
+	return acceptor_make(
+	    fd, &worker_acceptor_ops, (void *)(uintptr_t)bind, w);
+}
 
-		if (a != NULL)
-			w->acceptors[w->n_acceptors++] = a;
-		else
-			all = false;
-	}
-	return all;
+size_t
+worker_scratch_bytes(const struct snapshot *s)
+{
+	return 2 * (size_t)s->head_bytes + SCRATCH_EXTRA_BYTES;
+}
+
+uint32_t
+worker_buf_bytes(const struct snapshot *s)
+{
+	return s->head_bytes + H1_FORWARD_EXTRA_BYTES;
 }
 
 static void
@@ -272,46 +411,25 @@ seed(struct worker *w)
 	num_put_hex_padded(w->id_prefix, rng_next(&w->rng));
 }
 
-static void
-adopt_lanes(struct worker *w)
-{
-	for (size_t i = 0; i < w->snapshot->n_pools; i++) {
-		struct upstream *u = w->snapshot->pools[i].upstream;
-		struct upstream_lane *lane = &u->lanes[w->index];
-
-		lane->worker = w;
-		lane->upstream = u;
-		loop_task_init(&lane->task, lane_on_task);
-	}
-}
-
 struct worker *
-worker_create(struct worker_shared *shared, uint32_t index,
-    struct log_ring *log, const struct worker_bind *binds, size_t n_binds)
+worker_create(
+    struct worker_shared *shared, uint32_t index, struct log_ring *log)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	uint32_t head_bytes = shared->snapshot->head_bytes;
 
 	if (w == NULL)
 		return NULL;
 	w->index = index;
 	w->shared = shared;
 	w->log = log;
-	w->snapshot = shared->snapshot;
 	list_init(&w->clients);
-	adopt_lanes(w);
 	seed(w);
-	w->scratch_bytes = 2 * (size_t)head_bytes + SCRATCH_EXTRA_BYTES;
-	w->scratch = malloc(w->scratch_bytes);
-	w->acceptors = calloc(n_binds, sizeof(struct acceptor *));
-	w->loop = loop_create(
-	    head_bytes + H1_FORWARD_EXTRA_BYTES, &worker_loop_ops, w);
+	w->loop = loop_create(BUF_BYTES, &worker_loop_ops, w);
 	if (w->loop != NULL)
 		w->loop->pipes.max = shared->max_pipes;
 	if (w->loop != NULL)
 		w->mail = mailbox_create(w->loop, worker_on_mail, w);
-	if (w->scratch != NULL && w->acceptors != NULL && w->mail != NULL &&
-	    listen_all(w, binds, n_binds))
+	if (w->mail != NULL)
 		return w;
 	worker_free(w);
 	return NULL;
@@ -338,7 +456,8 @@ free_exchanges(struct worker *w)
 void
 worker_close_idle(struct worker *w)
 {
-	for (size_t p = 0; p < w->snapshot->n_pools; p++) {
+	for (size_t p = 0; w->snapshot != NULL && p < w->snapshot->n_pools;
+	     p++) {
 		const struct snapshot_pool *pool = &w->snapshot->pools[p];
 
 		for (size_t b = 0; b < pool->n_backends; b++)
@@ -353,13 +472,15 @@ worker_free(struct worker *w)
 		return;
 	stop_accepting(w);
 	worker_close_idle(w);
+	/* What comes now is not begun with any more. */
+	w->draining = true;
 	mailbox_free(w->mail);
 	if (w->loop != NULL) {
 		loop_bury_all(w->loop);
 		free_exchanges(w);
 		loop_free(w->loop);
 	}
-	free(w->acceptors);
+	free(w->binds);
 	free(w->scratch);
 	free(w);
 }

@@ -1,4 +1,5 @@
 """Fixtures: `evenkeel` starts proxies, `backend` servers, `client` connections."""
+import os
 import shutil
 import socket
 
@@ -91,6 +92,20 @@ def free_port():
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             return s.getsockname()[1]
+    return find
+
+
+@pytest.fixture
+def address():
+    """
+    address() -> (host, port) on the loopback where nobody listens.  Not on
+    127.0.0.1, so that no connection of another test can have the port.
+    """
+    def find():
+        host = ".".join(["127", *(str(1 + b % 250) for b in os.urandom(3))])
+        with socket.socket() as s:
+            s.bind((host, 0))
+            return s.getsockname()
     return find
 
 

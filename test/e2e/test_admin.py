@@ -8,11 +8,12 @@ from harness import Client, Gate, until
 from harness import metrics
 
 # Those families whose subject exists; the others come with
-# retries, health checks, queues and reloads.
+# retries, health checks and queues.
 FAMILIES = """
 evenkeel_requests_total evenkeel_request_duration_seconds evenkeel_attempts_total
 evenkeel_attempt_duration_seconds evenkeel_backend_inflight evenkeel_connections
 evenkeel_upstream_connections_total evenkeel_bytes_total evenkeel_build_info
+evenkeel_reloads_total evenkeel_config_generation
 process_cpu_seconds_total process_open_fds process_max_fds process_virtual_memory_bytes
 process_resident_memory_bytes process_start_time_seconds
 """.split()

@@ -28,7 +28,7 @@ def test_help_and_version(tmp_path):
         r = run(tmp_path, *args)
         assert r.returncode == 0 and r.stdout.strip() and not r.stderr
     text = run(tmp_path, "--help").stdout
-    for word in ("run", "check", "status", "config", "--demo", "-c"):
+    for word in ("run", "check", "reload", "status", "config", "--demo", "-c"):
         assert word in text, word
     assert run(tmp_path, "--version").stdout.startswith("evenkeel ")
 

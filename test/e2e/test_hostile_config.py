@@ -51,7 +51,7 @@ def key(section, line):
      "listen backend"),
     (b"route r", "backend bind prefix"),
     (b"pool p", "tls_verify tls_ca tls_server_name "
-     "tls_certificate tls_key resolve retry retry_max health_check eject slow_start_time "
+     "tls_certificate tls_key resolves retry retry_max health_check eject slow_start_time "
      "bind weight name max"),
 ])
 def test_keys_that_do_not_exist_are_unknown(tmp_path, section, names):
@@ -189,14 +189,16 @@ def test_binds(tmp_path):
 
 def test_backends(tmp_path):
     good = [b"127.0.0.1:80", b"[::1]:80", b"unix:/x", b"127.0.0.1:80 weight=1",
-            b"127.0.0.1:80 name=x weight=256", b"localhost:80"]
+            b"127.0.0.1:80 name=x weight=256", b"localhost:80",
+            b"srv:_http._tcp.x", b"srv:_http._tcp.x max=1 backup name=x"]
     bad = [b"", b"127.0.0.1", b"127.0.0.1:0", b"127.0.0.1:65536", b"*:80", b"[::1]:0",
            b"127.0.0.1:80 weight=0", b"127.0.0.1:80 weight=257", b"127.0.0.1:80 weight=",
            b"127.0.0.1:80 weight=-1", b"127.0.0.1:80 weight=1.5", b"127.0.0.1:80 weight",
            b"127.0.0.1:80 weight=1 weight=1", b"127.0.0.1:80 name=a name=b",
            b"127.0.0.1:80 name=", b"127.0.0.1:80 name=a/b", b"127.0.0.1:80 max=0",
            b"127.0.0.1:80 backup=yes", b"127.0.0.1:80 color=red", b"127.0.0.1:80 weight = 2",
-           b"https://127.0.0.1:80", b"http://127.0.0.1:80", b"srv:_http._tcp.x",
+           b"https://127.0.0.1:80", b"http://127.0.0.1:80", b"srv:x",
+           b"srv:_http._tcp.x:80", b"srv:_http._udp.x", b"srv:_http._tcp.x weight=1",
            b"127.0.0.1:80 127.0.0.1:81", b"127.0.0.1:80; weight=2", b"a b:80", b"-x:80/",
            b"unix:", b"127.0.0.1:9", b"127.0.0.1:80 name=127.0.0.1:9"]
     check_many(tmp_path, b"pool", [b"backend = " + v for v in good],

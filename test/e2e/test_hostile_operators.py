@@ -24,9 +24,9 @@ def run(folder, *args, text=None):
     ["-c", "lb.ini", "check", "check"], ["-c", "lb.ini", "-c", "lb.ini", "check", "x"],
     ["check", "--json"], ["status", "--defaults"], ["config", "--json"], ["config", "--demo"],
     ["run", "--json"], ["--control"], ["-c"], ["-x"], ["--"], [""], ["check", ""], ["-t", "run"],
-    ["-tx"], ["--jsonx", "status"], ["reload"], ["drain"], ["undrain", "x"],
-    ["explain", "x"], ["top"], ["ps"], ["simulate", "x"], ["Check"], ["8080"], ["8080", "x"],
-    ["8080", "3000", "x y"], ["80800", "3000"], ["8080", "99999"], ["8080", "0"], ["-1", "3000"],
+    ["-tx"], ["--jsonx", "status"], ["reload", "x"], ["reload", "--json"], ["drain"],
+    ["undrain", "x"], ["explain", "x"], ["top"], ["ps"], ["simulate", "x"], ["Check"],
+    ["8080"], ["8080", "x"], ["8080", "3000", "x y"], ["80800", "3000"], ["8080", "99999"], ["8080", "0"], ["-1", "3000"],
     ["8080", "3000", "--json"], ["run", "8080", "3000"], ["8080", "3000", "3000"],
     ["8080", "127.0.0.1:"], [":", "3000"],
     ["8080", "3000 weight=0"]], ids=str)
@@ -87,7 +87,7 @@ def test_two_different_stops(lb, backend, client, first, second):
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE,
                                     signal.SIGCHLD, signal.SIGWINCH, signal.SIGCONT])
 def test_other_signals_do_not_end_it(lb, backend, client, number):
-    """Reload, reopen and upgrade are to come; until then nothing may break by them."""
+    """They reload, reopen or do nothing; nothing may break by them."""
     proxy = lb([backend()])
     c = client(proxy)
     for _ in range(20):

@@ -2,11 +2,13 @@
 import os
 import pathlib
 import pwd
+import signal
 import socket
 import subprocess
 
 import pytest
 
+from harness import until
 from harness.proxy import build_of
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -99,3 +101,29 @@ def test_a_stale_pid_file_is_no_obstacle(evenkeel, backend, tmp_path):
     path.write_text("1\n")  # somebody else's by now: left alone
     proxy.stop()
     assert path.read_text() == "1\n"
+
+
+@root_only
+def test_an_upgrade_keeps_the_right_to_low_ports(evenkeel, backend, client, folder):
+    """By that user, who binds another low port then."""
+    low, lower = [p for p in range(1023, 600, -1) if not in_use(p)][:2]
+    proxy = evenkeel(f"[global]\nuser = nobody\ncontrol = {folder}/c\npid_file = {folder}/pid\n"
+                     f"[listener l]\nbind = 127.0.0.1:{low}\n"
+                     f"[pool p]\nhealth = off\nbackend = {backend().address}\n")
+    text = proxy.file.read_text().replace(f"bind = 127.0.0.1:{low}\n", f"bind = 127.0.0.1:{low}\n"
+                                          f"bind = 127.0.0.1:{lower}\n")
+    proxy.file.write_text(text.replace("[global]\n", "[global]\nworkers = 3\n"))
+    old = proxy.pid
+    proxy.signal(signal.SIGUSR2)
+    until(lambda: "has taken over" in proxy.stderr(), proxy.stderr)
+    assert proxy.wait() == 0
+    pid = int((folder / "pid").read_text())
+    try:
+        assert pid != old
+        assert client(low).ask().status == client(lower).ask().status == 200
+        s = status_of(pid)
+        assert set(s["Uid"]) == {str(NOBODY.pw_uid)} and s["NoNewPrivs"] == ["1"]
+        assert s["CapPrm"] == s["CapEff"] == s["CapAmb"] == [f"{1 << 10:016x}"]
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not (folder / "pid").exists() and not (folder / "c").exists(), "its end")

@@ -32,10 +32,10 @@
 	X(accept4) X(bind) X(close) X(connect) X(epoll_ctl) X(eventfd) \
 	X(fcntl) X(fstat) X(getaddrinfo) X(getrandom) X(getrlimit) \
 	X(getsockname) X(getsockopt) X(ioctl) X(listen) X(open) X(opendir) \
-	X(pipe2) X(poll) X(pthread_create) X(read) X(recv) X(send) \
-	X(sendmsg) X(setpipe) X(setrlimit) X(setsockopt) X(shutdown) \
-	X(socket) X(splice) X(stat) X(timerfd_create) X(timerfd_settime) \
-	X(unlink) X(write)
+	X(pipe2) X(poll) X(posix_spawn) X(pthread_create) X(read) X(recv) \
+	X(rename) X(send) X(sendmsg) X(setpipe) X(setrlimit) X(setsockopt) \
+	X(shutdown) X(socket) X(splice) X(stat) X(timerfd_create) \
+	X(timerfd_settime) X(unlink) X(write)
 /* clang-format on */
 
 enum fault_call {

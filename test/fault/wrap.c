@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,9 +141,14 @@ WRAP(listen, int, -1, (int fd, int backlog), (fd, backlog))
 WRAP(opendir, DIR *, NULL, (const char *path), (path))
 WRAP(pipe2, int, -1, (int fds[2], int flags), (fds, flags))
 WRAP(poll, int, -1, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
+WRAP(posix_spawn, int, error,
+    (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
+	const posix_spawnattr_t *attr, char *const argv[], char *const envp[]),
+    (pid, path, actions, attr, argv, envp))
 WRAP(pthread_create, int, error,
     (pthread_t * t, const pthread_attr_t *a, void *(*run)(void *), void *arg),
     (t, a, run, arg))
+WRAP(rename, int, -1, (const char *from, const char *to), (from, to))
 WRAP(setrlimit, int, -1, (int what, const struct rlimit *limit), (what, limit))
 WRAP(setsockopt, int, -1,
     (int fd, int level, int name, const void *p, socklen_t len),

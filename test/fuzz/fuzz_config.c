@@ -1,17 +1,19 @@
 /*
  * Any text as a configuration file: there is a configuration exactly when no
  * error was listed and memory sufficed, problems come in the order of lines,
- * and what is printed reads back as the same.
+ * and what is printed reads back as the same, which diff confirms.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "evenkeel/base/check.h"
+#include "evenkeel/config/diff.h"
 #include "evenkeel/config/option.h"
 #include "evenkeel/net/inifile.h"
 #include "evenkeel/config/print.h"
 
 #define PRINTED_MAX (1 << 22)
+#define WORK_MAX    (1 << 24)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,6 +35,40 @@ check_problems(const struct inifile *f)
 	CHECK((f->cfg == NULL) == (errors > 0 || f->no_memory));
 }
 
+/* One block after the other; none is given back before the next diff. */
+struct work {
+	size_t used;
+	_Alignas(16) char room[WORK_MAX];
+};
+
+static void *
+work_more(void *arg, size_t bytes)
+{
+	struct work *w = arg;
+	void *p = w->room + w->used;
+
+	CHECK(bytes % 16 == 0);
+	if (sizeof(w->room) - w->used < bytes)
+		return NULL;
+	w->used += bytes;
+	memset(p, 0, bytes);
+	return p;
+}
+
+/* Nothing differs where both print the same. */
+static void
+check_diff(const struct cfg *cfg, const struct cfg *again)
+{
+	static struct work work;
+	struct arena a;
+	const struct diff d = {.old = cfg, .new = again, .work = &a};
+
+	work.used = 0;
+	arena_init(&a, work_more, &work);
+	CHECK(!diff_any(&d));
+	CHECK(diff_put_restarts(&(struct textbuf){0}, cfg, again) == 0);
+}
+
 static void
 check_round_trip(const struct cfg *cfg, bool defaults)
 {
@@ -47,6 +83,7 @@ check_round_trip(const struct cfg *cfg, bool defaults)
 	CHECK(f.cfg != NULL);
 	print_ini(&u, f.cfg, defaults);
 	CHECK(span_equal(textbuf_span(&t), textbuf_span(&u)));
+	check_diff(cfg, f.cfg);
 	inifile_free(&f);
 }
 

@@ -100,11 +100,23 @@ until_so 10 test -s /var/log/evenkeel/access.log
 logrotate -f /etc/logrotate.d/evenkeel && test -s /var/log/evenkeel/access.log.1 && echo rotated
 until_so 10 sh -c 'journalctl -u evenkeel | grep "opened anew"' && echo reopened
 p=$(pid)
+systemctl kill -s USR2 --kill-whom=main evenkeel
+until_so 20 sh -c '[ $(systemctl show -p MainPID --value evenkeel) != '$p' ]' &&
+    until_so 20 sh -c "! kill -0 $p" && evenkeel status >/dev/null &&
+    echo "upgraded: $(systemctl is-active evenkeel) $(systemctl show -p StatusText --value evenkeel)"
+p=$(pid)
 [ "$p" -gt 0 ] && kill -KILL $p
 until_so 20 sh -c '[ $(systemctl show -p MainPID --value evenkeel) -gt '$p' ] && evenkeel status' &&
     echo "back: $(systemctl is-active evenkeel)"
 systemctl stop evenkeel
 echo "stopped: $(systemctl show -p Result --value evenkeel)"
+printf '[Socket]\nListenStream=80\n' >/etc/systemd/system/evenkeel.socket
+systemctl daemon-reload && systemctl start evenkeel.socket
+exec 3<>/dev/tcp/127.0.0.1/80 && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && echo "by its socket: $(head -1 <&3)"
+exec 3<&-
+until_so 10 sh -c 'journalctl -u evenkeel | grep "socket of systemd"' && echo "told of its socket"
+systemctl stop evenkeel.socket evenkeel
+rm /etc/systemd/system/evenkeel.socket && systemctl daemon-reload
 sed -i '/^control/d' /etc/evenkeel/lb.ini
 systemctl start evenkeel
 evenkeel --control /run/evenkeel/evenkeel.sock status >/dev/null && echo "without control"
@@ -114,7 +126,8 @@ systemctl start evenkeel || echo "refused: $(systemctl is-active evenkeel)"
 echo done
 """
 SERVED = ("started: ready", "502 Bad Gateway", "evenkeel 0.", "rotated", "reopened",
-          "back: active", "stopped: success", "without control", "refused: failed", "done")
+          "upgraded: active ready: upgraded", "back: active", "stopped: success",
+          "by its socket: HTTP/1.1 502 Bad Gateway", "told of its socket", "without control", "refused: failed", "done")
 
 
 def sh(command, **more):

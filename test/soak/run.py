@@ -14,7 +14,7 @@ import traceback
 
 from soaklib import Report, Skipped, more_files
 
-PARTS = ("mixed", "websocket", "slow", "connections", "bodies", "scrape", "logs", "fuzz",
+PARTS = ("mixed", "websocket", "slow", "connections", "bodies", "scrape", "logs", "reload", "fuzz",
          "package")
 
 

@@ -35,7 +35,7 @@ open_pools(void **state)
 		    .cfg = &cfg, .upstream = upstream_create("web", WORKERS)};
 	pools[1].budget_limited = true;
 	snapshot = (struct snapshot){.pools = pools, .n_pools = 3};
-	budgets = budgets_create(&snapshot, now_ms);
+	budgets = budgets_create(&snapshot, NULL, now_ms);
 	return budgets != NULL ? 0 : -1;
 }
 
@@ -143,11 +143,144 @@ static void
 nothing_limited(void **state)
 {
 	struct snapshot none = {.pools = pools, .n_pools = 1};
-	struct budgets *b = budgets_create(&none, 1);
+	struct budgets *b = budgets_create(&none, NULL, 1);
 
 	(void)state;
 	assert_true(budgets_step(b, 2) == UINT64_MAX);
 	budgets_free(b);
+}
+
+/* ---- another configuration ---- */
+
+static struct budgets *
+other_budgets(const struct budgets *old)
+{
+	struct budgets *b = budgets_create(&snapshot, old, now_ms);
+
+	assert_non_null(b);
+	return b;
+}
+
+/* What was asked and spent counts on; nothing is allowed twice. */
+static void
+carried_over(void **state)
+{
+	struct budgets *old = budgets;
+
+	(void)state;
+	requests(1000);
+	step(100);
+	for (int i = 0; i < 50; i++)
+		assert_true(take(&limited()->share_left));
+	assert_int_equal(take_all(&limited()->floor_left), 10);
+	budgets = other_budgets(old);
+	/* Nothing has changed until it is in force. */
+	assert_int_equal(atomic_load(&limited()->share_left), 150);
+	assert_int_equal(atomic_load(&limited()->floor_left), 0);
+	/* Taken between the two. */
+	assert_true(take(&limited()->share_left));
+	budgets_free(old);
+	step(0);
+	assert_int_equal(atomic_load(&limited()->share_left), 149);
+	assert_int_equal(atomic_load(&limited()->floor_left), 0);
+	requests(100);
+	step(100);
+	assert_int_equal(atomic_load(&limited()->share_left), 169);
+	step(11000);
+	assert_int_equal(atomic_load(&limited()->share_left), 0);
+	assert_int_equal(atomic_load(&limited()->floor_left), 10);
+}
+
+/* Other limits: of what was asked already, too. */
+static void
+another_share(void **state)
+{
+	struct budgets *old = budgets;
+
+	(void)state;
+	requests(1000);
+	step(100);
+	for (int i = 0; i < 150; i++)
+		assert_true(take(&limited()->share_left));
+	cfg.retry_budget_pct = 50;
+	budgets = other_budgets(old);
+	budgets_free(old);
+	step(0);
+	assert_int_equal(atomic_load(&limited()->share_left), 350);
+	old = budgets;
+	cfg.retry_budget_pct = 10;
+	budgets = other_budgets(old);
+	budgets_free(old);
+	step(0);
+	/* More is spent than that. */
+	assert_int_equal(atomic_load(&limited()->share_left), 0);
+	requests(1000);
+	step(100);
+	assert_int_equal(atomic_load(&limited()->share_left), 50);
+}
+
+/* The old ones go on when it does not come to the new ones. */
+static void
+never_in_force(void **state)
+{
+	(void)state;
+	requests(1000);
+	step(100);
+	cfg.retry_budget_pct = 50;
+	budgets_free(other_budgets(budgets));
+	cfg.retry_budget_pct = 20;
+	assert_true(take(&limited()->share_left));
+	step(100);
+	assert_int_equal(atomic_load(&limited()->share_left), 199);
+	requests(100);
+	step(100);
+	assert_int_equal(atomic_load(&limited()->share_left), 219);
+}
+
+/* From the time it has a limit, whatever was asked before. */
+static void
+limited_from_now_on(void **state)
+{
+	struct budgets *old = budgets;
+	struct upstream *u = pools[0].upstream;
+
+	(void)state;
+	counter_add(&u->lanes[0].requests, 100000);
+	pools[0].budget_limited = true;
+	budgets = other_budgets(old);
+	budgets_free(old);
+	step(0);
+	assert_int_equal(atomic_load(&u->share_left), 0);
+	assert_int_equal(atomic_load(&u->floor_left), 10);
+	counter_add(&u->lanes[1].requests, 100);
+	step(100);
+	assert_int_equal(atomic_load(&u->share_left), 20);
+	/* The other one has its own. */
+	assert_int_equal(atomic_load(&limited()->share_left), 0);
+}
+
+static void
+no_limit_and_one_again(void **state)
+{
+	struct budgets *old = budgets;
+
+	(void)state;
+	requests(1000);
+	step(100);
+	pools[1].budget_limited = false;
+	budgets = other_budgets(old);
+	budgets_free(old);
+	assert_true(budgets_step(budgets, now_ms) == UINT64_MAX);
+	requests(1000);
+	now_ms += 100;
+	old = budgets;
+	pools[1].budget_limited = true;
+	budgets = other_budgets(old);
+	budgets_free(old);
+	step(0);
+	/* What was left of its first time is not to be had any more. */
+	assert_int_equal(atomic_load(&limited()->share_left), 0);
+	assert_int_equal(atomic_load(&limited()->floor_left), 10);
 }
 
 static _Atomic bool over;
@@ -210,6 +343,11 @@ main(void)
 	    POOLED(share_of_requests),
 	    POOLED(quiet_steps_are_rare),
 	    POOLED(nothing_limited),
+	    POOLED(carried_over),
+	    POOLED(another_share),
+	    POOLED(never_in_force),
+	    POOLED(limited_from_now_on),
+	    POOLED(no_limit_and_one_again),
 	    POOLED(exact_while_others_take),
 	};
 

@@ -229,6 +229,44 @@ backends_have_options(void **state)
 }
 
 static void
+backends_by_srv_record(void **state)
+{
+	const struct cfg_backend *k;
+
+	(void)state;
+	BUILD(WEB, "[pool web]",
+	    "backend=srv:_HTTP._TCP.App.Internal max=7 backup name=app",
+	    "backend=srv:_x-1._tcp.a.", "resolve=0", "[pool b]",
+	    "backend=srv:_http._tcp.a", "[route r]", "path=/b", "pool=b",
+	    "[route s]", "pool=web");
+	assert_string_equal(b->text, "");
+	assert_int_equal(b->cfg->pools[0].resolve_ms, 0);
+	assert_int_equal(b->cfg->pools[1].resolve_ms, 30000);
+	k = b->cfg->pools[0].backends;
+	assert_int_equal(k[0].addr.kind, CFG_ADDR_SRV);
+	assert_string_equal(k[0].addr.host, "_http._tcp.app.internal");
+	assert_string_equal(k[0].addr.text, "srv:_http._tcp.app.internal");
+	assert_int_equal(k[0].addr.port, 0);
+	assert_string_equal(k[0].name, "app");
+	assert_int_equal(k[0].max, 7);
+	assert_true(k[0].backup);
+	assert_string_equal(k[1].name, "srv:_x-1._tcp.a.");
+	built_free(b);
+}
+
+static void
+srv_records_stand_once_in_a_pool(void **state)
+{
+	(void)state;
+	BUILD(WEB, "[pool web]",
+	    "backend=srv:_http._tcp.a, srv:_HTTP._tcp.A, srv:_https._tcp.a");
+	assert_string_equal(b->text,
+	    "f:4: [pool web] backend: \"srv:_HTTP._tcp.A\": the same address "
+	    "is already at line 4; allowed: once\n");
+	built_free(b);
+}
+
+static void
 backend_names_have_48_bytes(void **state)
 {
 	(void)state;
@@ -287,7 +325,7 @@ warnings_leave_a_configuration(void **state)
 {
 	(void)state;
 	BUILD(WEB, "pool=web", "[route all]", "pool=web", "[route late]",
-	    "path=/x", "pool=web", "[pool web]", "backend=a:1",
+	    "path=/x", "pool=web", "[pool web]", "backend=10.0.0.1:1",
 	    "request_timeout=1s", "[pool idle]", "backend=a:1,b:1");
 	assert_non_null(b->cfg);
 	assert_string_equal(b->text,
@@ -606,6 +644,8 @@ main(void)
 	    cmocka_unit_test(every_key_of_a_pool_reaches_its_field),
 	    cmocka_unit_test(addresses_have_one_text),
 	    cmocka_unit_test(backends_have_options),
+	    cmocka_unit_test(backends_by_srv_record),
+	    cmocka_unit_test(srv_records_stand_once_in_a_pool),
 	    cmocka_unit_test(backend_names_have_48_bytes),
 	    cmocka_unit_test(routes_refer_to_what_comes_later),
 	    cmocka_unit_test(admin_listens_by_default),

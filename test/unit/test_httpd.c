@@ -206,6 +206,28 @@ large_answers(void **state)
 	assert_true(asked > 1);
 }
 
+/* The handler writes a large page once more than the first room takes, but for
+ * the first time; whatever page is asked for in between. */
+static void
+large_answers_again(void **state)
+{
+	unsigned first;
+
+	(void)state;
+	ask("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	first = asked;
+	assert_int_equal(first, 3);
+	for (unsigned i = 1; i <= 3; i++) {
+		ask("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+		ask("HEAD /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+		    "\r\n");
+		ask("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+		    "\r\n");
+		assert_in_range(answer_len, 400000, 400500);
+		assert_int_equal(asked, first + i * 5);
+	}
+}
+
 static void
 strict(void **state)
 {
@@ -300,6 +322,7 @@ main(void)
 	    SERVED(answers_to_the_letter),
 	    SERVED(however_it_was_cut),
 	    SERVED(large_answers),
+	    SERVED(large_answers_again),
 	    SERVED(strict),
 	    SERVED(half_closed),
 	    SERVED(full_house),

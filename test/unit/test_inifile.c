@@ -26,7 +26,7 @@
 #define POOL "[pool web]\nbackend = 127.0.0.1:3001, 127.0.0.1:3002\n"
 
 #define POOL_KEYS                                                           \
-	"backend, balance, hash_on, queue_timeout, queue_size, "            \
+	"backend, resolve, balance, hash_on, queue_timeout, queue_size, "   \
 	"host_header, proxy_protocol, connect_timeout, response_timeout, "  \
 	"stream_timeout, request_timeout, max_header_size, max_headers, "   \
 	"keepalive, keepalive_timeout, slow_start, retry_attempts, "        \
@@ -308,7 +308,7 @@ example_is_valid_with_all_that_is_off(void **state)
 	assert_true(inifile_parse(&f, textbuf_span(&t)));
 	assert_non_null(f.cfg);
 	assert_int_equal(f.cfg->n_routes, 1);
-	assert_int_equal(f.cfg->pools[0].n_backends, 5);
+	assert_int_equal(f.cfg->pools[0].n_backends, 7);
 	assert_string_equal(f.cfg->global.control, "/run/evenkeel.sock");
 	inifile_free(&f);
 }

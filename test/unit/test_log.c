@@ -553,7 +553,7 @@ bad_path_is_named(void **state)
 	assert_null(log_create(&o, &t));
 	why[t.len] = '\0';
 	assert_string_equal(
-	    why, "access_log /nonexistent/access: No such file or directory");
+	    why, "access_log: /nonexistent/access: No such file or directory");
 }
 
 /* There may be no syslog here: it must only not harm. */

@@ -26,7 +26,7 @@ static bool
 put(struct log_ring *r, size_t len)
 {
 	return log_ring_put(
-	    r, LOG_STREAM_LOG, LOG_LEVEL_INFO, span_make(bytes, len));
+	    r, LOG_STREAM_LOG, LOG_LEVEL_INFO, 0, span_make(bytes, len));
 }
 
 /* The bytes of the n-th line: they depend on its number and place. */
@@ -72,7 +72,7 @@ lines_come_back(void **state)
 		for (uint64_t k = rng_upto(&rng, 400); k > 0; k--) {
 			fill(in, length_of(in));
 			if (!log_ring_put(r, (enum log_stream)(in % 2),
-				(enum log_level)(in % 4),
+				(enum log_level)(in % 4), (uint8_t)in,
 				span_make(bytes, length_of(in))))
 				break;
 			in++;
@@ -83,6 +83,7 @@ lines_come_back(void **state)
 			assert_line(&line, out, length_of(out));
 			assert_int_equal(line.to, out % 2);
 			assert_int_equal(line.level, out % 4);
+			assert_int_equal(line.stamp_bytes, out % 256);
 			split += line.second.len > 0;
 			log_ring_pop(r, &line);
 			out++;
@@ -169,6 +170,9 @@ mark_is_an_end(void **state)
 	log_ring_pop(r, &line);
 	assert_false(log_ring_peek(r, mark, &line));
 	assert_true(log_ring_peek(r, log_ring_mark(r), &line));
+	log_ring_pop(r, &line);
+	/* Also when it was passed. */
+	assert_false(log_ring_peek(r, mark, &line));
 	log_ring_free(r);
 }
 

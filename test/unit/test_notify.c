@@ -94,6 +94,8 @@ readiness_and_stop_are_told(void **state)
 	notify_stopping(40000, SPAN("going"));
 	assert_string_equal(heard(m->fd),
 	    "STOPPING=1\nEXTEND_TIMEOUT_USEC=40000000\nSTATUS=going");
+	notify_successor(77, SPAN("upgraded"));
+	assert_string_equal(heard(m->fd), "MAINPID=77\nSTATUS=upgraded");
 	assert_string_equal(heard(m->fd), "nothing");
 }
 

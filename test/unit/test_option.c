@@ -94,6 +94,23 @@ table_is_sound(void **state)
 	}
 }
 
+/* What a process cannot change about itself: its threads, who it is, and where
+ * others find it. */
+static void
+few_options_need_a_restart(void **state)
+{
+	static const char *const keys[] = {
+	    "workers", "user", "group", "control", "pid_file"};
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_false(find(OPTION_GLOBAL, keys[i])->reloadable);
+	for (size_t i = 0; i < option_count; i++)
+		n += !option_table[i].reloadable;
+	assert_int_equal(n, sizeof(keys) / sizeof(keys[0]));
+}
+
 static bool
 is_number(const struct option *o)
 {
@@ -362,7 +379,7 @@ only_known_names_are_found(void **state)
 	assert_null(option_find(OPTION_POOL, SPAN("backen")));
 	assert_null(option_find(OPTION_POOL, SPAN("")));
 	assert_null(option_find(OPTION_GLOBAL, SPAN("users")));
-	assert_null(option_find(OPTION_POOL, SPAN("resolve")));
+	assert_null(option_find(OPTION_POOL, SPAN("resolves")));
 }
 
 /* `path` is what `put` writes; with EVENKEEL_WRITE_DOCS it is made so. */
@@ -469,6 +486,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(table_is_sound),
+	    cmocka_unit_test(few_options_need_a_restart),
 	    cmocka_unit_test(bounds_hold),
 	    cmocka_unit_test(presets_print_as_they_parse),
 	    cmocka_unit_test(durations_and_sizes),

@@ -47,7 +47,7 @@ static void
 default_pool(void **state)
 {
 	(void)state;
-	BUILD(WEB, "[pool web]", "backend=a:1,b:1,c:1,d:1");
+	BUILD(WEB, "[pool web]", "backend=[::1]:1,[::2]:1,[::3]:1,[::4]:1");
 	assert_string_equal(report_of(b),
 	    "pool web: 4 backends\n"
 	    "  longest wait of a client, its upload apart: 60 s, then "
@@ -65,6 +65,24 @@ default_pool(void **state)
 	    "  one that works again is back: after 5.4 s at the latest, by "
 	    "checks; after 10 s to 120 s, when failed attempts took it "
 	    "out\n");
+	built_free(b);
+}
+
+/* Nobody knows how many addresses a name will have. */
+static void
+names_are_not_counted(void **state)
+{
+	(void)state;
+	BUILD(WEB, "[pool web]", "backend=a:1", "eject_max=30%", "[pool two]",
+	    "backend=a:1,[::1]:1,srv:_http._tcp.a", "[route r]", "pool=two");
+	(void)report_of(b);
+	assert_non_null(strstr(text,
+	    "\npool web: 1 backend, 1 of them a name: all its addresses\n"));
+	assert_non_null(strstr(text,
+	    "in a row, which take out at most 30 % of the addresses at a "
+	    "time\n"));
+	assert_non_null(strstr(text,
+	    "\npool two: 3 backends, 2 of them names: all their addresses\n"));
 	built_free(b);
 }
 
@@ -94,7 +112,7 @@ static void
 nothing_takes_it_out(void **state)
 {
 	(void)state;
-	BUILD(WEB, "[pool web]", "backend=a:1", "health=off");
+	BUILD(WEB, "[pool web]", "backend=[::1]:1", "health=off");
 	assert_non_null(
 	    strstr(report_of(b), "\n  a dead backend is out: never\n"));
 	assert_null(strstr(text, "is back"));
@@ -105,7 +123,7 @@ static void
 checks_alone(void **state)
 {
 	(void)state;
-	BUILD(WEB, "[pool web]", "backend=a:1", "health_interval_down=10s");
+	BUILD(WEB, "[pool web]", "backend=[::1]:1", "health_interval_down=10s");
 	assert_non_null(strstr(report_of(b),
 	    "\n  a dead backend is out: after 7.6 s at the latest, by checks\n"
 	    "  one that works again is back: after 23 s at the latest, by "
@@ -136,6 +154,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(listeners_come_first),
 	    cmocka_unit_test(default_pool),
+	    cmocka_unit_test(names_are_not_counted),
 	    cmocka_unit_test(pool_without_retries_and_checks),
 	    cmocka_unit_test(nothing_takes_it_out),
 	    cmocka_unit_test(checks_alone),

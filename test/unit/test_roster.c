@@ -90,8 +90,9 @@ prepare(uint32_t n, uint32_t backups)
 		name[1] = (char)('0' + i);
 		cfg_backends[i] =
 		    (struct cfg_backend){.backup = i >= n - backups};
-		backends[i] = backend_create(name, &a, 1, WORKERS);
+		backends[i] = backend_create(name, SPAN_NONE, &a, 1, WORKERS);
 		assert_non_null(backends[i]);
+		backends[i]->backup = cfg_backends[i].backup;
 	}
 	said[0] = '\0';
 	now_ms = 1000000;
@@ -266,7 +267,7 @@ slow_is_not_down(void **state)
 	}
 	publish();
 	assert_string_equal(main_turns(), "01");
-	assert_int_equal(member(0)->checks[HEALTH_TIMEOUT], 13);
+	assert_int_equal(member(0)->backend->checks[HEALTH_TIMEOUT], 13);
 }
 
 static void

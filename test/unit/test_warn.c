@@ -122,7 +122,7 @@ static void
 one_backend_is_never_ejected(void **state)
 {
 	(void)state;
-	BUILD(WEB, "[pool web]", "backend=a:1", "health=off");
+	BUILD(WEB, "[pool web]", "backend=10.0.0.1:1", "health=off");
 	assert_string_equal(b->text,
 	    "f:3: warning: [pool web] backend: there is one; when it fails "
 	    "there is no other backend to turn to\n"
@@ -130,6 +130,23 @@ one_backend_is_never_ejected(void **state)
 	    "no backend out either: one that is down goes on getting its "
 	    "share of the requests\n");
 	built_free(b);
+}
+
+/* A name may have many addresses. */
+static void
+a_name_is_not_one_backend(void **state)
+{
+	static const char *const names[] = {
+	    "backend=a:1", "backend=srv:_http._tcp.a"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		BUILD(WEB, "[pool web]", names[i], "health=off");
+		assert_string_equal(b->text,
+		    "f:5: warning: [pool web] health: off, so only requests "
+		    "that fail on a backend take it out\n");
+		built_free(b);
+	}
 }
 
 /* With an error in the file, warnings would only distract. */
@@ -149,6 +166,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_is_said_where_it_is_meant),
 	    cmocka_unit_test(one_backend_is_never_ejected),
+	    cmocka_unit_test(a_name_is_not_one_backend),
 	    cmocka_unit_test(errors_come_alone),
 	};
 

@@ -8,7 +8,8 @@
  * Layer: config.  Pure.
  *
  * Sources: RFC 3986 3.2.2 (brackets), RFC 1123 2.1 (host names), RFC 5952
- * (IPv6 text); unix(7) (108 bytes of sun_path with the final NUL).
+ * (IPv6 text), RFC 2782 (names of SRV records); unix(7) (108 bytes of sun_path
+ * with the final NUL).
  */
 #ifndef EVENKEEL_CONFIG_ADDRESS_H
 #define EVENKEEL_CONFIG_ADDRESS_H
@@ -26,10 +27,13 @@
 enum value_outcome address_parse_bind(struct arena *a, struct span text,
     struct cfg_addr *addr, struct textbuf *why) WARN_UNUSED;
 
-/* host:port with a name or a numeric host, [v6]:port, unix:/path; the port is
- * not 0.  Otherwise as above. */
+/* host:port with a name or a numeric host, [v6]:port, unix:/path, or
+ * srv:_SERVICE._tcp.NAME; the port is not 0.  Otherwise as above. */
 enum value_outcome address_parse_backend(struct arena *a, struct span text,
     struct cfg_addr *addr, struct textbuf *why) WARN_UNUSED;
+
+/* To be looked up: a host name or the name of an SRV record. */
+bool address_is_name(const struct cfg_addr *addr);
 
 /* A host as routes name it: a name, an IPv4 address, a bracketed IPv6 address
  * or "*." before a name.  *host is in lower case. */

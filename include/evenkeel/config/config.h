@@ -26,6 +26,8 @@ enum cfg_addr_kind {
 	CFG_ADDR_INET4, /* host is dotted decimal */
 	CFG_ADDR_INET6, /* host is without brackets */
 	CFG_ADDR_NAME,  /* backends only: to be resolved */
+	CFG_ADDR_SRV,   /* backends only: host is the name of an SRV record
+			   (_http._tcp.name), port 0 */
 	CFG_ADDR_UNIX   /* host is the path, port 0 */
 };
 
@@ -33,7 +35,8 @@ struct cfg_addr {
 	enum cfg_addr_kind kind;
 	const char *host; /* "*:port" is kind INET4 and host "0.0.0.0" */
 	uint16_t port;    /* 1..65535; listeners also 0: any free port */
-	const char *text; /* as it is shown: host:port, [v6]:port, unix:/path */
+	const char *text; /* as it is shown: host:port, [v6]:port, unix:/path,
+			     srv:_http._tcp.name */
 	unsigned line;    /* in the file; 0: not from a file */
 };
 
@@ -130,7 +133,8 @@ struct cfg_route {
 struct cfg_backend {
 	const char *name; /* of name=, else the address as written */
 	struct cfg_addr addr;
-	uint32_t weight; /* 1..CFG_WEIGHT_MAX */
+	uint32_t weight; /* 1..CFG_WEIGHT_MAX; of CFG_ADDR_SRV the record's
+			    holds */
 	uint32_t max;    /* requests in flight; 0: no limit */
 	bool backup;     /* used only when no other is usable */
 };
@@ -145,6 +149,7 @@ struct cfg_pool {
 	const char *hash_on;     /* client_ip, path, header:NAME, cookie:NAME */
 	const char *host_header; /* keep, backend, or what is sent */
 	uint32_t queue_timeout_ms, queue_size;
+	uint32_t resolve_ms; /* between look-ups of names; 0: when loaded */
 	enum cfg_proxy_protocol proxy_protocol; /* what backends are sent */
 	uint32_t connect_timeout_ms, response_timeout_ms, stream_timeout_ms;
 	uint32_t request_timeout_ms;
@@ -193,6 +198,9 @@ struct cfg {
 	size_t n_routes;
 	struct cfg_pool *pools;
 	size_t n_pools; /* >= 1 */
+	/* Where the keys of [global] stand, by their places in option_table;
+	 * NULL: there is no such section. */
+	const unsigned *global_lines;
 };
 
 #endif

@@ -91,6 +91,9 @@ option_is_list(const struct option *o)
 /* The option, or NULL. */
 const struct option *option_find(enum option_section s, struct span name);
 
+/* The line in the file of a key of [global]; 0: it is not there. */
+unsigned option_global_line(const struct cfg *cfg, struct span name);
+
 /* The nearest known name for a typo (see config/nearest), or NULL. */
 const char *option_nearest(enum option_section s, struct span name);
 

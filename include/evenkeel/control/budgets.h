@@ -26,10 +26,13 @@
 
 struct budgets;
 
-/* Of the pools that have a limit; their floors may be spent at once.  NULL: no
- * memory. */
-struct budgets *
-budgets_create(const struct snapshot *s, uint64_t now_ms) WARN_UNUSED;
+/*
+ * Of the pools that have a limit.  Those that `old` has, too, go on with what
+ * was asked and spent there; the floors of the others may be spent at once.
+ * `old` may be NULL, and is not changed.  NULL: no memory.
+ */
+struct budgets *budgets_create(const struct snapshot *s,
+    const struct budgets *old, uint64_t now_ms) WARN_UNUSED;
 void budgets_free(struct budgets *b);
 
 /* Sets the allowances.  Returns when the next step is wanted; UINT64_MAX:

@@ -14,6 +14,7 @@
 #define EVENKEEL_CONTROL_CHECKER_H
 
 #include "evenkeel/base/rng.h"
+#include "evenkeel/control/enroll.h"
 #include "evenkeel/control/probe.h"
 #include "evenkeel/control/roster.h"
 
@@ -22,29 +23,36 @@
 /* Between two complaints that checks cannot be made. */
 #define CHECKER_TELL_MS 10000U
 
-struct check;
-
 struct checker {
 	struct loop *loop;
 	struct roster *roster;
 	struct rng rng;
-	struct check *checks; /* of all backends that are checked */
-	size_t n_checks;
 	uint64_t told_ms; /* that some cannot be made; 0: never */
 	/* How late checks began at worst, now and in the time before. */
 	uint64_t late_us, late_before_us;
 	uint64_t late_from_ms; /* when `late_us` began */
 };
 
-/* Of the roster's backends whose pools have checks; begins with the first
- * ones.  NULL: no memory. */
+/* Of that roster, whose members have no checks yet.  NULL: no memory. */
 struct checker *
 checker_create(struct loop *l, struct roster *r, uint64_t seed) WARN_UNUSED;
+
+/* Makes a check for each member of these pools that is to have one and has
+ * none.  False: no memory; undo it with checker_rollback. */
+bool checker_prepare(struct checker *c, const struct enroll *e) WARN_UNUSED;
+void checker_rollback(struct checker *c, const struct enroll *e);
+
+/* A member is about to be freed: ends its check. */
+void checker_drop(struct roster_member *m);
+
+/* After enroll_commit: new checks begin, those of members that are not checked
+ * any more end, and what is under way goes on if it means the same. */
+void checker_commit(struct checker *c);
 
 /* How much later than planned a check has begun lately, at worst. */
 uint64_t checker_late_us(const struct checker *c);
 
-/* Ends those under way. */
+/* Ends all. */
 void checker_free(struct checker *c);
 
 #endif

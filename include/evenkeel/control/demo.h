@@ -15,11 +15,14 @@
 
 struct demo;
 
-/* Starts them.  NULL: no memory.  An address that cannot be bound is somebody
- * else's and is left alone. */
-struct demo *demo_start(
-    struct loop *l, const struct snapshot *s, struct log_ring *log) WARN_UNUSED;
+/* None yet.  NULL: no memory. */
+struct demo *demo_create(struct loop *l, struct log_ring *log) WARN_UNUSED;
 
-void demo_stop(struct demo *d);
+/* Starts those that the snapshot names and that do not run yet.  An address
+ * that cannot be bound is somebody else's and is left alone.  `d` may be
+ * NULL. */
+void demo_serve(struct demo *d, const struct snapshot *s);
+
+void demo_free(struct demo *d);
 
 #endif

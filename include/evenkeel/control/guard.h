@@ -11,6 +11,7 @@
 #ifndef EVENKEEL_CONTROL_GUARD_H
 #define EVENKEEL_CONTROL_GUARD_H
 
+#include "evenkeel/control/budgets.h"
 #include "evenkeel/control/checker.h"
 #include "evenkeel/control/roster.h"
 #include "evenkeel/net/log.h"
@@ -27,18 +28,37 @@
 
 struct guard;
 
-/*
- * Of the snapshot in `shared`; publishes the first rotations.  NULL: no memory.
- */
+/* Nobody is guarded yet.  The workers of shared->all are there, and their
+ * threads do not run yet.  NULL: no memory. */
 struct guard *guard_create(struct loop *l, struct worker_shared *shared,
     struct log_ring *log) WARN_UNUSED;
 
-/* Before the threads of shared->all start: from now on they read what is
- * published.  Begins the checks.  False: no memory. */
-bool guard_start(struct guard *g) WARN_UNUSED;
-
-/* After these threads have ended. */
+/* After the workers' threads have ended. */
 void guard_free(struct guard *g);
+
+/* What guard_commit needs to guard the backends of another snapshot. */
+struct guard_plan {
+	struct enroll enroll;
+	struct budgets *budgets;
+};
+
+/* False: no memory; nothing has changed. */
+bool guard_prepare(struct guard *g, struct guard_plan *p,
+    const struct snapshot *s) WARN_UNUSED;
+
+/* Instead of guard_commit. */
+void guard_rollback(struct guard *g, struct guard_plan *p);
+
+/*
+ * After registry_commit of the snapshot: guards its backends, and publishes
+ * their rotations.  Who is in both keeps what is known about him; workers close
+ * the idle connections to those that are gone.  Cannot fail.
+ */
+void guard_commit(struct guard *g, struct guard_plan *p);
+
+/* Where rotations are published, for registry_collect; NULL while pools are
+ * marked. */
+struct publish *guard_publish(struct guard *g);
 
 /* A worker has mailed that `b` is failing (worker_shared.on_failing). */
 void guard_failing(struct guard *g, struct backend *b);

@@ -49,6 +49,9 @@ struct httpd;
 struct httpd *httpd_create(
     struct loop *l, int fd, const struct httpd_ops *ops, void *arg) WARN_UNUSED;
 
+/* Accepts nobody any more; who is there already is served.  NULL is fine. */
+void httpd_retire(struct httpd *h);
+
 /* Closes everything. */
 void httpd_free(struct httpd *h);
 

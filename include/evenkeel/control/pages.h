@@ -13,10 +13,12 @@
 #include "evenkeel/base/textbuf.h"
 #include "evenkeel/control/guard.h"
 #include "evenkeel/control/httpd.h"
+#include "evenkeel/control/registry.h"
+#include "evenkeel/control/reload.h"
 #include "evenkeel/proxy/worker.h"
 
 struct pages {
-	const struct snapshot *snapshot;
+	const struct registry *registry; /* of what is in force */
 	struct worker *const *workers;
 	uint32_t n_workers;
 	const char *file;  /* the configuration's; empty: the command line */
@@ -24,10 +26,30 @@ struct pages {
 	bool draining;
 	const struct log *log;
 	const struct guard *guard;
+	const struct reload *reload; /* NULL: nothing can be reloaded */
 };
 
 void pages_put_status_json(struct textbuf *out, const struct pages *p);
 void pages_put_status_text(struct textbuf *out, const struct pages *p);
+
+/* What is in force now. */
+static inline const struct snapshot *
+pages_snapshot(const struct pages *p)
+{
+	return registry_snapshot(p->registry);
+}
+
+/* The clock by which the registry knows since when something is gone. */
+uint64_t pages_now_ms(void);
+
+/* Calls `put` for every pool that metrics tell of. */
+void pages_each_upstream(struct textbuf *out, const struct pages *p,
+    void (*put)(struct textbuf *out, const struct upstream *u));
+
+/* The same for every backend, with its pool's name. */
+void pages_each_backend(struct textbuf *out, const struct pages *p,
+    void (*put)(
+	struct textbuf *out, struct span pool, const struct backend *b));
 
 /* The admin listener's handler; `arg` is the struct pages. */
 void pages_on_admin(

@@ -55,6 +55,14 @@ struct probe {
 void probe_init(struct probe *p, struct loop *l, const struct cfg_pool *cfg,
     const struct backend *b, const struct probe_ops *ops, void *arg);
 
+/*
+ * From now on as `cfg` has it.  True: what it asks and how it judges is the
+ * same, and one under way goes on.  False: it is not, and one under way was
+ * ended without a word.
+ */
+bool probe_follow(struct probe *p, const struct cfg_pool *cfg,
+    const struct backend *b) WARN_UNUSED;
+
 /* Begins; may end before it returns.  It must be idle. */
 void probe_start(struct probe *p);
 

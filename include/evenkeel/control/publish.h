@@ -57,6 +57,10 @@ void publish_swap(
 /* After the last of some swaps: tells the readers, and frees what it can. */
 void publish_tell(struct publish *p);
 
+/* Has the next publish_tell tell the readers even when nothing was swapped;
+ * returns the generation it will tell. */
+uint64_t publish_next(struct publish *p);
+
 /* Whether no worker can be looking at what `generation` has replaced. */
 bool publish_passed(const struct publish *p, uint64_t generation);
 

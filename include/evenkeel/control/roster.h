@@ -53,10 +53,15 @@ enum roster_state {
 enum roster_peers { ROSTER_MAIN, ROSTER_BACKUP, ROSTER_PEERS };
 
 struct roster_pool;
+struct check;
 
+/* What is known of a backend as long as the configuration in force has it;
+ * its backend->keeper. */
 struct roster_member {
 	struct backend *backend;
 	struct roster_pool *pool;
+	size_t index;        /* in pool->members */
+	struct check *check; /* the checker's; NULL: none */
 	enum roster_peers peers;
 	bool checked; /* by active checks */
 	bool draining;
@@ -66,16 +71,15 @@ struct roster_member {
 	bool unreachable;  /* ejected because connects failed */
 	uint32_t good_row; /* good checks in a row since it was ejected */
 	enum roster_state state;
-	uint64_t since_ms;      /* of `state` */
-	uint64_t down_since_ms; /* of the health */
-	uint64_t ramp_ms;       /* when its slow start began; ROSTER_NEVER:
-				   it is in none */
-	uint64_t told_ms;       /* that it may not be ejected; 0: never */
-	struct list busy;       /* ejected, or in its slow start */
-	uint64_t next_ms;       /* while busy: when something is due */
-	uint64_t checks[HEALTH_RESULTS];
-	uint64_t answered;               /* ok attempts at the last check */
-	char why[ROSTER_WHY_BYTES];      /* it is in `state`; may be empty */
+	uint64_t since_ms;          /* of `state` */
+	uint64_t down_since_ms;     /* of the health */
+	uint64_t ramp_ms;           /* when its slow start began; ROSTER_NEVER:
+				       it is in none */
+	uint64_t told_ms;           /* that it may not be ejected; 0: never */
+	struct list busy;           /* ejected, or in its slow start */
+	uint64_t next_ms;           /* while busy: when something is due */
+	uint64_t answered;          /* ok attempts at the last check */
+	char why[ROSTER_WHY_BYTES]; /* it is in `state`; may be empty */
 	char last_why[ROSTER_WHY_BYTES]; /* of the last check; empty: ok */
 };
 
@@ -83,7 +87,7 @@ struct roster_pool {
 	const struct snapshot_pool *pool;
 	struct health_rules health;
 	struct eject_rules eject;
-	struct roster_member *members; /* [backend] */
+	struct roster_member **members; /* [backend] */
 	size_t n_members;
 	uint32_t n[ROSTER_PEERS];
 	uint32_t in_state[ROSTER_PEERS][ROSTER_STATES];
@@ -111,6 +115,7 @@ struct roster {
 	struct list busy; /* of struct roster_member */
 };
 
+/* NULL: it is gone (control/registry). */
 static inline struct roster_member *
 roster_member_of(const struct backend *b)
 {
@@ -133,6 +138,16 @@ void roster_drain(struct roster *r, struct roster_member *m, bool draining,
  * looks at a rotation with it any more. */
 bool roster_drained(const struct roster *r, const struct roster_member *m);
 
+/* The pool's `eject_failures` is off, and `m` was ejected: it comes back. */
+void roster_pardon(struct roster *r, struct roster_member *m, uint64_t now_ms);
+
+/* When no backend of the pool is usable: those that are only ejected come back.
+ */
+void roster_recall(struct roster *r, struct roster_pool *p, uint64_t now_ms);
+
+/* Takes it out of all lists: it is about to be freed. */
+void roster_forget(struct roster_member *m);
+
 /* What is due: ejections that are over, steps of a slow start. */
 void roster_tick(struct roster *r, uint64_t now_ms);
 
@@ -152,6 +167,10 @@ const char *roster_check_text(enum health_result h);
 
 /* Length of a step of its slow start. */
 uint64_t roster_step_ms(const struct roster_member *m);
+
+/* Sees to it that it is among the busy ones if something is due. */
+void
+roster_note_busy(struct roster *r, struct roster_member *m, uint64_t now_ms);
 
 /* Logs a line, cut to LOG_LINE_BYTES. */
 void roster_say(struct roster *r, enum log_level level, const char *format, ...)

@@ -13,12 +13,15 @@
 
 #include "evenkeel/base/check.h"
 #include "evenkeel/config/build.h"
+#include "evenkeel/control/upgrade.h"
 
 struct server_options {
 	const struct cfg *cfg;
 	const char *file;    /* where it came from; empty: command line */
 	const char *control; /* path of the control socket */
 	const struct cfg_problem *warnings; /* logged at the start */
+	struct inherit *inherit;            /* sockets that were handed over */
+	const struct upgrade_program *program;
 	bool demo; /* start the backends nobody else does */
 };
 

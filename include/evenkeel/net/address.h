@@ -1,7 +1,7 @@
 /*
  * address - socket addresses, from the configuration and from the kernel.
  *
- * Layer: net.  Any thread.  address_resolve may block on DNS.
+ * Layer: net.  Any thread.
  */
 #ifndef EVENKEEL_NET_ADDRESS_H
 #define EVENKEEL_NET_ADDRESS_H
@@ -30,8 +30,8 @@ struct address {
 };
 
 /*
- * The address that `from` names; a name is resolved, its first address taken.
- * False: `why` says what is wrong with it.
+ * The address that `from` is.  False: `why` says what is wrong with it; also
+ * that it is a name, which is for net/resolver.
  */
 bool address_resolve(struct address *a, const struct cfg_addr *from,
     struct textbuf *why) WARN_UNUSED;
@@ -50,6 +50,11 @@ uint16_t address_port(const struct address *a);
 
 /* The same address with another port; a unix socket stays as it is. */
 void address_set_port(struct address *a, uint16_t port);
+
+bool address_equal(const struct address *a, const struct address *b);
+
+/* All addresses of its family: 0.0.0.0 or ::, with any port. */
+bool address_is_any(const struct address *a);
 
 /* 127.0.0.0/8 or ::1. */
 bool address_on_loopback(const struct address *a);

@@ -15,6 +15,9 @@ uint64_t clock_monotonic_us(void);
  * that runs a loop. */
 void clock_sleep_ms(uint32_t ms);
 
+/* Processor time that this thread has used. */
+uint64_t clock_thread_us(void);
+
 /* Milliseconds since the Unix epoch. */
 uint64_t clock_unix_ms(void);
 

@@ -13,12 +13,13 @@
 
 #include "evenkeel/base/textbuf.h"
 #include "evenkeel/config/build.h"
+#include "evenkeel/net/blocks.h"
 
 struct inifile {
 	const struct cfg *cfg;              /* NULL: errors, or no memory */
 	const struct cfg_problem *problems; /* all, in the order of lines */
 	bool no_memory;
-	void *memory; /* its own */
+	struct blocks memory; /* its own */
 };
 
 /* Reads and builds `path`.  False: the file could not be read, `why` says so;

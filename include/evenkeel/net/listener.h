@@ -36,6 +36,26 @@
 bool listener_bind(const struct address *a, int *fds, uint32_t n,
     struct address *bound, struct textbuf *why) WARN_UNUSED;
 
+/* The same beside sockets of our own that overlap with it (all addresses and
+ * one of them, same port): without the look whether somebody else is there. */
+bool listener_bind_beside(const struct address *a, int *fds, uint32_t n,
+    struct address *bound, struct textbuf *why) WARN_UNUSED;
+
+/*
+ * Binds `n` more sockets to the group that others of `bound` form already, in
+ * this process or another of the same user.  They do not listen before
+ * listener_start, so that an end of this process before that takes no
+ * connection with it.  False: none is left open, `why` says what is wrong.
+ */
+bool listener_join(const struct address *bound, int *fds, uint32_t n,
+    struct textbuf *why) WARN_UNUSED;
+
+/* Listens on a socket of listener_join.  False: errno says why. */
+bool listener_start(int fd) WARN_UNUSED;
+
+/* A second descriptor of the same socket, for another worker; -1: errno. */
+int listener_share(int fd) WARN_UNUSED;
+
 struct acceptor_ops {
 	/* A new non-blocking connection from `peer`: the callee owns `fd`. */
 	void (*on_accept)(
@@ -52,13 +72,27 @@ struct acceptor; /* one listening socket of one worker */
 struct acceptor *acceptor_create(struct loop *l, int fd,
     const struct acceptor_ops *ops, void *listener, void *arg) WARN_UNUSED;
 
+/*
+ * The same in two steps, of which the second cannot fail: acceptor_make, in any
+ * thread, takes `fd` over (NULL: no memory; it stays the caller's);
+ * acceptor_begin starts, at the latest LISTENER_RETRY_MS after the system has
+ * room for it.
+ */
+struct acceptor *acceptor_make(int fd, const struct acceptor_ops *ops,
+    void *listener, void *arg) WARN_UNUSED;
+void acceptor_begin(struct acceptor *a, struct loop *l);
+
+/* Instead of acceptor_begin: frees it, and leaves its socket to the caller.
+ * NULL is allowed. */
+void acceptor_drop(struct acceptor *a);
+
 /* There may be room again: ends a pause at once. */
 void acceptor_resume(struct acceptor *a);
 
 /* Accepts those that wait now, LISTENER_BACKLOG at most. */
 void acceptor_take_all(struct acceptor *a);
 
-/* Stops accepting and closes the socket. */
+/* Stops accepting, if it ever began, and closes the socket. */
 void acceptor_free(struct acceptor *a);
 
 #endif

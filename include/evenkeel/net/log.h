@@ -8,8 +8,11 @@
  * empty, is woken by the first line, and then gathers lines for
  * LOG_GATHER_MS, so that one write carries many.
  *
- * Layer: net.  log_create, log_start, log_free: the main thread.  The rest as
- * said.
+ * What the options say can change while it runs, in two steps of which only
+ * the first can fail.
+ *
+ * Layer: net.  log_create, log_start, log_free and the change: the main thread.
+ * The rest as said.
  */
 #ifndef EVENKEEL_NET_LOG_H
 #define EVENKEEL_NET_LOG_H
@@ -45,8 +48,9 @@ struct log_options {
 	enum log_format format;
 };
 
-struct log;      /* the writer and its files */
-struct log_ring; /* what one producing thread writes to */
+struct log;        /* the writer and its files */
+struct log_ring;   /* what one producing thread writes to */
+struct log_change; /* other options, prepared */
 
 /*
  * Opens the files (append, mode 0640).  NULL: `why` says which one could not
@@ -67,9 +71,32 @@ bool log_start(struct log *l) WARN_UNUSED;
 /* Writes what is in the rings, ends the thread, closes the files, frees. */
 void log_free(struct log *l);
 
+/*
+ * Opens the files of `o` (append, mode 0640) beside the old ones, of which a
+ * path that stays the same keeps its own: it need not be possible to open it
+ * again.  NULL: `why` says which one could not be opened and the system's
+ * reason, and nothing has changed, but that a file made for the other stream
+ * may be there and empty.  After log_start; one change at a time, each ended by
+ * log_commit or log_rollback.  The options' strings are copied.
+ */
+struct log_change *log_prepare(struct log *l, const struct log_options *o,
+    struct textbuf *why) WARN_UNUSED;
+
+/*
+ * Puts the change in force and frees it in time.  What any thread puts from
+ * now on goes to the new files, what was put before to the old ones; they are
+ * written and closed by the writer, which waits a few seconds for one whose
+ * reader or disk takes nothing.  A message that is just being made elsewhere
+ * may still have the old format.  Cannot fail.
+ */
+void log_commit(struct log *l, struct log_change *c);
+
+/* As if log_prepare had not been called; frees.  Cannot fail. */
+void log_rollback(struct log_change *c);
+
 /* Any thread: has the writer open its files anew, after they were renamed or
- * removed.  No line is lost; a file that can't be opened stays as it was, and
- * the log says so. */
+ * removed; those of the change that was committed last.  No line is lost; a
+ * file that can't be opened stays as it was, and the log says so. */
 void log_reopen(struct log *l);
 
 /*

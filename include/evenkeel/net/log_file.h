@@ -55,6 +55,9 @@ struct log_file {
 	int lost_error;  /* errno when lines were lost last */
 	uint64_t lost;   /* lines */
 	uint64_t told;   /* of them, said in the log already */
+	/* of a file that is not in use any more and still has lines */
+	struct log_file *next;
+	uint64_t give_up_us; /* monotonic */
 };
 
 /*
@@ -75,6 +78,16 @@ bool log_file_reopen(struct log_file *f) WARN_UNUSED;
 
 /* Both go to the same place, so that they must share one log_file. */
 bool log_file_same(const struct log_file *a, const struct log_file *b);
+
+/*
+ * What waits for `from`, and what is untold of it, goes to `f` instead, if both
+ * go to the same place and nothing waits for `f` yet; else nothing is done.
+ */
+void log_file_take_over(struct log_file *f, struct log_file *from);
+
+/* Counts the lines as lost that wait, begun ones too, and lets go of them.
+ * Returns how many. */
+uint64_t log_file_give_up(struct log_file *f);
 
 /* Whether a line of that many bytes can be appended now; writes what waits
  * when that is needed and the last write worked. */

@@ -42,6 +42,7 @@ struct log_ring {
 	/* the consumer's */
 	_Alignas(LOG_CACHE_LINE) _Atomic uint64_t head;
 	uint64_t told; /* of `dropped`, said in the log already */
+	uint64_t mark; /* a round takes the lines before it */
 	/* constant after creation */
 	_Alignas(LOG_CACHE_LINE) char *bytes;
 	char *name;
@@ -53,6 +54,7 @@ struct log_ring {
 struct log_line {
 	enum log_stream to;
 	enum log_level level;
+	uint8_t stamp_bytes; /* at its front, not for syslog */
 	struct span first, second;
 };
 
@@ -62,7 +64,7 @@ void log_ring_free(struct log_ring *r);
 
 /* Producer.  False: no room, or the line is too long; it is counted. */
 bool log_ring_put(struct log_ring *r, enum log_stream to, enum log_level level,
-    struct span line);
+    uint8_t stamp_bytes, struct span line);
 
 /* Producer.  More than half of the ring is in use. */
 bool log_ring_crowded(struct log_ring *r);
@@ -77,10 +79,11 @@ void log_ring_publish(struct log_ring *r);
 /* Consumer.  Sequentially consistent: see writer_sleep in log.c. */
 bool log_ring_empty(struct log_ring *r);
 
-/* Consumer.  Where the lines end that are there now. */
+/* Consumer, or log_commit.  Where the lines end that are there now. */
 uint64_t log_ring_mark(struct log_ring *r);
 
-/* Consumer.  The oldest line before `mark`; false when there is none.  The
+/* Consumer.  The oldest line before `mark`, which may be one that was passed
+ * already; false when there is none.  The
  * spans are good until log_ring_pop. */
 bool log_ring_peek(
     struct log_ring *r, uint64_t mark, struct log_line *line) WARN_UNUSED;

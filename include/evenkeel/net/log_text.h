@@ -6,7 +6,7 @@
 #ifndef EVENKEEL_NET_LOG_TEXT_H
 #define EVENKEEL_NET_LOG_TEXT_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "evenkeel/base/span.h"
 #include "evenkeel/base/textbuf.h"
@@ -17,10 +17,11 @@
 
 /*
  * Appends `message` as one line with the current time; with LOG_TEXT_BYTES of
- * room a message of LOG_LINE_BYTES fits.  Without `stamp` a text line has no
- * time and level: syslog brings its own.
+ * room a message of LOG_LINE_BYTES fits.  Returns how many bytes at its front
+ * are for files alone: time and level of a text line, for syslog brings its
+ * own.
  */
-void log_text_put(struct textbuf *t, enum log_format format, bool stamp,
+uint8_t log_text_put(struct textbuf *t, enum log_format format,
     enum log_level level, struct span message);
 
 #endif

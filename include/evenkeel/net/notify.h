@@ -23,6 +23,14 @@
 /* The start is over.  `status` is one line for people.  Cannot fail. */
 void notify_ready(struct span status);
 
+/* A reload has begun; it ends with notify_ready.  The manager is told the time
+ * of the monotonic clock, too (sd_notify(3), "RELOADING").  Cannot fail. */
+void notify_reloading(void);
+
+/* From now on the process `pid`, a child of this one, is the service; nothing
+ * more may be told by this one.  Cannot fail. */
+void notify_successor(uint64_t pid, struct span status);
+
 /* The stop has begun; it may take `limit_ms`, and the manager shall not lose
  * patience before.  Cannot fail. */
 void notify_stopping(uint64_t limit_ms, struct span status);

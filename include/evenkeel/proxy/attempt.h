@@ -38,6 +38,7 @@ struct attempt {
 	struct back *back; /* NULL: no attempt is under way */
 	struct backend *backend;
 	bool reused;
+	bool counted;         /* in backend->taken */
 	bool upgrade;         /* a 101 is an answer; set by the request */
 	bool unasked;         /* bytes came that answer nothing */
 	bool starved;         /* it failed for want of memory or descriptors */
@@ -96,7 +97,7 @@ bool attempt_got_any(const struct attempt *a);
 
 /* Ends the attempt: keeps the connection when `reusable`, else closes it. */
 void
-attempt_end(struct attempt *a, bool reusable, const struct snapshot_pool *pool);
+attempt_end(struct attempt *a, bool reusable, const struct snapshot_terms *t);
 
 /* The connection has something to say (from pool). */
 void attempt_on_back(struct attempt *a);

@@ -17,6 +17,7 @@
 #include "evenkeel/base/list.h"
 #include "evenkeel/net/address.h"
 #include "evenkeel/net/mailbox.h"
+#include "evenkeel/policy/health.h"
 #include "evenkeel/policy/retry.h"
 #include "evenkeel/policy/ring.h"
 #include "evenkeel/proxy/stats.h"
@@ -28,6 +29,9 @@ struct lane {
 	uint64_t kept_ms; /* how long the backend keeps idle connections; 0:
 			     not known */
 	struct counter inflight;
+	/* Requests that have an attempt on it behind them, and will name it in
+	 * their record. */
+	struct counter named;
 	struct counter attempts[ACCESS_OUTCOMES];
 	struct counter fresh, reused; /* attempts on such a connection */
 	struct mail evict;            /* to the worker: close what is idle */
@@ -47,9 +51,13 @@ struct backend {
 	struct span name_span;
 	struct span host; /* its address as a Host; for requests without one */
 	struct address address;
+	/* As the configuration in force has them; the control thread's. */
 	uint32_t weight;
-	uint32_t max;  /* connections, idle ones included; 0: no limit */
-	bool compared; /* its pool looks at `taken` */
+	bool backup;
+	/* Connections, idle ones included; 0: no limit.  Changed by a reload,
+	 * as is `compared`: its pool looks at `taken`. */
+	_Atomic uint32_t max;
+	_Atomic bool compared;
 	/* Written by control before the rotations without it are published:
 	 * no connection to it is kept or replaced any more. */
 	_Atomic bool draining;
@@ -65,12 +73,24 @@ struct backend {
 	/* How the last failed attempt ended (enum access_outcome); ACCESS_OK:
 	 * nobody said. */
 	_Atomic uint32_t last_failure;
+	uint64_t checks[HEALTH_RESULTS]; /* the control thread's */
 	void *keeper; /* the control thread's: what it knows about it */
 	/* Its weight now, in units of 1 / BACKEND_WEIGHT_UNIT (slow start);
 	 * least_connections and random_two go by it. */
 	_Atomic uint32_t weight_now;
-	/* Over all workers, and only where something asks: requests in flight
-	 * (compared) and connections (max).  On a line of their own. */
+	/* The control thread's: what the registry does with it. */
+	struct backend_life {
+		uint64_t serial;  /* of the last snapshot in force that refers
+				     to it */
+		bool kept;        /* some snapshot that was in force did */
+		struct list gone; /* when no more */
+		uint64_t gone_ms;
+		bool shadowed;  /* another one of its pool has its name */
+		uint64_t quiet; /* the generation to be passed before it is
+				   freed; 0: it is in use */
+	} life;
+	/* Over all workers: requests in flight, where something asks
+	 * (compared), and connections.  On a line of their own. */
 	alignas(STATS_LINE) _Atomic uint32_t taken;
 	_Atomic uint32_t slots;
 };
@@ -123,6 +143,9 @@ struct upstream_lane {
 struct upstream {
 	const char *name;
 	struct span name_span;
+	uint64_t serial;  /* of the last snapshot in force that refers to it;
+			     the control thread's */
+	uint64_t gone_ms; /* when that was replaced */
 	uint32_t n_lanes;
 	struct upstream_lane *lanes;       /* [worker] */
 	struct rotation *_Atomic rotation; /* NULL: nothing usable */
@@ -141,20 +164,26 @@ struct upstream {
 };
 
 struct front {
+	uint64_t serial, gone_ms; /* as in struct upstream */
 	const char *name;
 	struct span name_span;
 	bool https;
 };
 
-/* NULL: no memory. */
-struct backend *backend_create(const char *name, const struct address *a,
-    uint32_t weight, uint32_t workers) WARN_UNUSED;
+/* `host` stands for it in a Host field; empty: the address.  NULL: no
+ * memory. */
+struct backend *backend_create(const char *name, struct span host,
+    const struct address *a, uint32_t weight, uint32_t workers) WARN_UNUSED;
 /* Its idle connections must have been closed. */
 void backend_free(struct backend *b);
 
 /* Requests, tunnels included, over all workers.  Each number was true, if not
  * all at once. */
 uint64_t backend_in_flight(const struct backend *b);
+
+/* Whether some worker has a connection to it or a request that names it.  Of
+ * use when none can begin with it any more; see control/registry. */
+bool backend_in_use(const struct backend *b);
 
 struct upstream *
 upstream_create(const char *name, uint32_t workers) WARN_UNUSED;

@@ -25,15 +25,27 @@
 
 struct worker;
 struct front;
+struct snapshot;
 
-/* Takes a new connection over.  Closes it when there is no memory. */
-void client_accept(struct worker *w, int fd, const struct sockaddr *peer,
-    const struct front *front);
+/* Takes a new connection over, which came in by `bind`: its requests are those
+ * of the listener that has the bind at the time.  Closes it when there is no
+ * memory. */
+void client_accept(
+    struct worker *w, int fd, const struct sockaddr *peer, uint64_t bind);
 
 struct client;
 
 /* The worker drains: ends it if it is idle, else after its request. */
 void client_drain(struct client *c);
+
+/* The worker's binds are those of `next`, the snapshot that it is about to
+ * have. A client whose bind leads to another listener goes there with its next
+ * request.  One whose listener is gone may finish its request, and no other
+ * begins. */
+void client_move(struct client *c, const struct snapshot *next);
+
+/* A pool compares what is in flight from now on. */
+void client_recount(struct client *c);
 
 /* Ends it now, its request with a record. */
 void client_stop(struct client *c);

@@ -75,9 +75,11 @@ struct exchange {
 	struct flow flow;
 	struct wheel_timer timer;
 	struct loop_task grave;
-	const struct snapshot *snapshot; /* NULL once it needs no more of it */
+	struct snapshot_hold *hold; /* NULL once it has let go of it, and then
+				       these two, too */
 	const struct snapshot_listener *listener;
 	const struct snapshot_pool *pool; /* NULL: not routed */
+	struct snapshot_terms terms;      /* of the pool */
 	struct upstream *upstream;
 	struct backend *picked; /* whom the attempt goes to */
 	bool picking_again;     /* among those that were tried already */
@@ -94,6 +96,8 @@ struct exchange {
 	bool uploading;     /* body bytes are still to come from the client */
 	bool upload_over;   /* nothing more goes to the backend */
 	bool upload_failed; /* ...because it takes nothing more */
+	bool leaving;       /* its listener is gone: the connection ends with
+			       it */
 	struct h1_head head;
 	struct h1_framing framing;
 	struct pump upload;
@@ -127,6 +131,7 @@ struct exchange {
 	/* the record */
 	struct exchange_attempt_note notes[ACCESS_ATTEMPTS_MAX];
 	uint8_t n_notes;
+	uint8_t n_named; /* notes whose backends know of it (lane.named) */
 	uint64_t bytes_in_before, bytes_out_before;
 
 	uint32_t n_request_fields, n_response_fields; /* room in `fields` */
@@ -153,6 +158,16 @@ void exchange_drop(struct exchange *x);
 
 /* evenkeel stops: a request whose head is not complete is not waited for. */
 void exchange_hurry(struct exchange *x);
+
+/* Its listener is gone: it is the last on its connection, and not waited for
+ * if no byte of it has come. */
+void exchange_leave(struct exchange *x);
+
+/* Whether the connection ends with this request, whatever the client wants. */
+bool exchange_closes(const struct exchange *x);
+
+/* It is committed, or over: the configuration it began with may go. */
+void exchange_let_go(struct exchange *x);
 
 /* No time is left (shutdown). */
 void exchange_shut_down(struct exchange *x);

@@ -35,14 +35,21 @@ enum picker_result picker_pick(struct exchange *x) WARN_UNUSED;
  * that is picked counts as tried. */
 bool picker_has_other(const struct exchange *x);
 
-/* The same backend again, over a new connection: false when its last slot went
- * to somebody else. */
-bool picker_again(struct backend *b) WARN_UNUSED;
+/* The backend that is picked again, over a new connection: false when its last
+ * slot went to somebody else. */
+bool picker_again(struct exchange *x) WARN_UNUSED;
 
-/* The request is no longer in flight on its backend. */
-void picker_done(struct backend *b);
+/* The attempt is no longer in flight on its backend. */
+void picker_done(struct attempt *a);
 
-/* A connection of a backend with `max` has ended, or was not made. */
+/* Its pool may compare what is in flight from now on: then the attempt counts,
+ * too. */
+void picker_recount(struct attempt *a);
+
+/* A lower `max` has come: there are more connections than it allows. */
+bool picker_over_max(const struct backend *b);
+
+/* A connection to `b` has ended, or was not made. */
 void picker_slot_freed(struct worker *w, struct backend *b);
 
 #endif

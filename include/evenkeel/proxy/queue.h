@@ -22,6 +22,9 @@
 
 #include "evenkeel/proxy/exchange.h"
 
+/* Before the first request of `u`: whose each of its lanes is. */
+void queue_adopt(struct upstream *u, struct worker *const *workers);
+
 /* Puts `x` at the end of its queue, or back at the head when it was woken in
  * vain.  False: the pool's queue_size is reached. */
 bool queue_join(struct exchange *x) WARN_UNUSED;

@@ -20,20 +20,35 @@ enum snapshot_hash {
 	SNAPSHOT_HASH_COOKIE
 };
 
+/* What a request needs of its pool beyond its commit, and therefore copies. */
+struct snapshot_terms {
+	uint32_t keepalive_share; /* idle connections a worker keeps per
+				     backend */
+	uint32_t keepalive_timeout_ms;
+	uint32_t eject_failures; /* 0: never told */
+	bool one_request;        /* a connection serves no second one */
+	bool retries;            /* there are some at all */
+};
+
+/* How a configuration has a backend. */
+struct snapshot_place {
+	uint32_t weight, max;
+	bool backup;
+};
+
 struct snapshot_pool {
 	const struct cfg_pool *cfg;
 	struct upstream *upstream;
-	uint32_t keepalive_share; /* idle connections a worker keeps per
-				     backend */
 	struct backend **backends;
+	struct snapshot_place *places; /* [backend] */
 	size_t n_backends;
+	struct snapshot_terms terms;
 	bool host_of_backend;    /* host_header = backend */
 	struct span host;        /* ...or this one; empty: the client's */
 	enum snapshot_hash hash; /* of balance = hash */
 	struct span hash_name;   /* of the header or cookie */
 	struct retry_policy retry;
-	uint32_t eject_failures; /* 0: never told */
-	bool budget_limited;     /* retries take from the upstream's budget */
+	bool budget_limited; /* retries take from the upstream's budget */
 };
 
 struct snapshot_route {
@@ -60,6 +75,19 @@ struct snapshot {
 	struct upstream *no_pool; /* counts what no pool took */
 	/* The largest of all listeners and pools: sizes what workers lend. */
 	uint32_t head_bytes, request_fields, response_fields;
+	bool access_json;
+	uint64_t serial; /* 1, 2, ...: the order in which they were made */
+};
+
+/*
+ * One worker's use of a snapshot.  Made by the control thread and mailed to the
+ * worker, who mails it back when it has another one and no request needs this
+ * one any more.
+ */
+struct snapshot_hold {
+	const struct snapshot *snapshot;
+	uint32_t users; /* requests that have not committed; the worker's */
+	struct mail mail;
 };
 
 /* The listener that `front` stands for, or NULL when it has none. */

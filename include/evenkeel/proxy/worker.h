@@ -25,14 +25,14 @@
 /* Exchanges a worker keeps for reuse. */
 #define WORKER_KEEP_EXCHANGES 256
 
-/* What all workers share; immutable but for the count of connections. */
+struct worker_update;
+
+/* What all workers share. */
 struct worker_shared {
-	const struct snapshot *snapshot;
 	uint32_t workers;
-	uint32_t max_connections;
+	_Atomic uint32_t max_connections;
 	uint32_t max_pipes; /* of each worker */
-	bool access_json;
-	uint64_t seed; /* of identifiers; different at each start */
+	uint64_t seed;      /* of identifiers; different at each start */
 	_Atomic uint32_t connections;
 	_Atomic uint32_t paused; /* workers that do not accept */
 	/* Counts the times that control has published rotations. */
@@ -40,6 +40,12 @@ struct worker_shared {
 	struct worker **all; /* [workers]; complete before a thread starts */
 	/* A worker has no client left after worker_drain.  Its thread. */
 	void (*on_drained)(struct worker *w, void *arg);
+	/* It has done as worker_update says, which is the control thread's
+	 * again.  Its thread. */
+	void (*on_updated)(struct worker_update *u, void *arg);
+	/* It has another snapshot, and no request needs this one any more.
+	 * Its thread. */
+	void (*on_released)(struct snapshot_hold *hold, void *arg);
 	/* As many attempts on `b` as eject_failures says have failed in a row;
 	 * told again by each further one.  The worker's thread. */
 	void (*on_failing)(struct backend *b, void *arg);
@@ -51,12 +57,38 @@ struct worker_shared {
 	void *arg;
 };
 
+/* A listening socket of one worker.  Which listener it leads to may change. */
 struct worker_bind {
-	int fd; /* listening; the worker takes it over */
+	uint64_t id;   /* of this one socket */
+	uint64_t bind; /* all sockets of a bind have it; see client_accept */
 	struct front *front;
+	struct acceptor *acceptor;
+};
+
+/*
+ * The next snapshot of one worker, with all it takes to begin with it: nothing
+ * about it can fail.  Mailed to the worker and, when that has it, back with
+ * what it has replaced.
+ */
+struct worker_update {
+	struct mail mail;
+	struct snapshot_hold *hold;
+	/* All sockets there are to be.  Those the worker has not yet come with
+	 * an acceptor that has not begun.  Comes back with the list before. */
+	struct worker_bind *binds;
+	size_t n_binds;    /* when it comes back: of that list */
+	bool fronts_moved; /* a listener is not in the snapshot any more, or
+			      has a bind that was another's */
+	bool recount;      /* a pool compares backends that did not before */
+	/* A larger one, or NULL.  Comes back with the one before. */
+	char *scratch;
+	size_t scratch_bytes;
+	uint32_t buf_bytes; /* of the worker's buffers, at least */
+	uint64_t cpu_us;    /* when it comes back: processor time it took */
 };
 
 enum worker_order {
+	WORKER_LEAVE, /* accept nothing, end each client with its next answer */
 	WORKER_DRAIN, /* accept nothing, end idle clients, finish the others */
 	WORKER_STOP,  /* end everything now; worker_run returns */
 	WORKER_ORDERS,
@@ -65,7 +97,9 @@ enum worker_order {
 	WORKER_WAKE,  /* body: the struct upstream to look at */
 	WORKER_EVICT, /* body: the struct backend to close idle ones of */
 	/* from control, by worker_pass: rotations are new */
-	WORKER_PASS
+	WORKER_PASS,
+	/* from control, by worker_renew */
+	WORKER_UPDATE
 };
 
 struct worker {
@@ -74,9 +108,10 @@ struct worker {
 	struct loop *loop;
 	struct mailbox *mail;
 	struct log_ring *log;
-	const struct snapshot *snapshot;
-	struct acceptor **acceptors;
-	size_t n_acceptors;
+	const struct snapshot *snapshot; /* of `hold` */
+	struct snapshot_hold *hold;
+	struct worker_bind *binds;
+	size_t n_binds;
 	struct list clients; /* of struct client */
 	uint32_t n_clients;
 	bool draining, drained;
@@ -99,10 +134,21 @@ struct worker {
 	struct worker_stats stats;
 };
 
-/* NULL: no memory or descriptors; the binds are closed then. */
+/* It serves nothing until its first update has come, which is to be posted
+ * before anything else.  NULL: no memory or descriptors. */
 struct worker *worker_create(struct worker_shared *shared, uint32_t index,
-    struct log_ring *log, const struct worker_bind *binds,
-    size_t n_binds) WARN_UNUSED;
+    struct log_ring *log) WARN_UNUSED;
+
+/* The listener that a bind leads to now; NULL: the bind is gone. */
+const struct front *worker_front(const struct worker *w, uint64_t bind);
+
+/* An acceptor for worker_bind.  NULL: no memory; `fd` stays the caller's. */
+struct acceptor *
+worker_acceptor(struct worker *w, int fd, uint64_t bind) WARN_UNUSED;
+
+/* What a worker needs for the heads of that snapshot. */
+size_t worker_scratch_bytes(const struct snapshot *s);
+uint32_t worker_buf_bytes(const struct snapshot *s);
 
 /* The thread's body: serves until worker_order STOP. */
 void worker_run(struct worker *w);
@@ -121,6 +167,17 @@ void worker_post(struct worker *w, enum worker_order order);
  * Cannot fail.
  */
 void worker_pass(struct worker *w);
+
+/* The control thread: mails the update. */
+void worker_renew(struct worker *w, struct worker_update *u);
+
+/* One request less uses `hold`. */
+static inline void
+worker_hold_used(struct worker *w, struct snapshot_hold *hold)
+{
+	if (hold->users == 0 && hold != w->hold)
+		w->shared->on_released(hold, w->shared->arg);
+}
 
 /* Any thread: has the worker close its idle connections to `b`, soon.  Cannot
  * fail. */

@@ -7,7 +7,7 @@ import os
 from .proxy import build_of
 from .wait import until
 
-MAGIC, CALLS, NAME_BYTES = 0x4661756C, 35, 16
+MAGIC, CALLS, NAME_BYTES = 0x4661756C, 37, 16
 SHORT = -1
 # Calls that carry bytes, and those whose failure is not evenkeel's to suffer.
 MOVES = ("recv", "send", "sendmsg", "splice")
