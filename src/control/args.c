@@ -136,7 +136,8 @@ take_whom(struct args *a, const char *word)
 	if (drain_names_both(word))
 		a->whom = word;
 	else
-		a->exit = args_usage_error("allowed: POOL/BACKEND", word);
+		a->exit =
+		    args_usage_error("not POOL/BACKEND, as in status", word);
 	return true;
 }
 

@@ -147,7 +147,9 @@ verb_status(const struct args *a)
 		return 0;
 	case ASK_NOBODY:
 		fprintf(stderr,
-		    "evenkeel: nobody is running: no answer at %s\n", path);
+		    "evenkeel: nobody is running: no answer at %s "
+		    "(or its socket is another: -c FILE, --control PATH)\n",
+		    path);
 		return EXIT_FAILED;
 	case ASK_FAILED:
 		fprintf(stderr, "evenkeel: %s: %s\n", path, why);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "evenkeel/net/listener.h"
 
@@ -48,11 +49,14 @@ make_one(struct demo *d, int fd, const struct backend *b)
 {
 	struct demo_backend *to = calloc(1, sizeof(*to));
 
-	if (to != NULL)
-		to->httpd = httpd_create(d->loop, fd, &demo_ops, to);
-	if (to != NULL)
+	if (to == NULL) {
+		close(fd);
+		return NULL;
+	}
+	to->httpd = httpd_create(d->loop, fd, &demo_ops, to);
+	if (to->httpd != NULL)
 		to->name = strdup(b->name);
-	if (to != NULL && to->httpd != NULL && to->name != NULL)
+	if (to->name != NULL)
 		return to;
 	free_one(to);
 	return NULL;

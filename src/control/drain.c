@@ -74,7 +74,8 @@ call(const struct drain_request *d, const char *method, const char *path,
 		return false;
 	case ASK_NOBODY:
 		fprintf(stderr,
-		    "evenkeel: nobody is running: no answer at %s\n",
+		    "evenkeel: nobody is running: no answer at %s "
+		    "(or its socket is another: -c FILE, --control PATH)\n",
 		    d->control);
 		return false;
 	case ASK_FAILED:

@@ -101,6 +101,8 @@ start(const struct handover *h)
 
 	if (list == NULL || labels == NULL || !collect_drains(h, &drains)) {
 		refuse(h, "out of memory");
+	} else if (binds_count(h->binds) >= INHERIT_MAX) {
+		refuse(h, "it listens on more sockets than can be handed over");
 	} else {
 		n = binds_hand_over(h->binds, list, labels);
 		n += admin_hand_over(h->admin, list + n);

@@ -477,8 +477,10 @@ httpd_create(struct loop *l, int fd, const struct httpd_ops *ops, void *arg)
 void
 httpd_retire(struct httpd *h)
 {
-	if (h == NULL)
+	if (h == NULL || h->acceptor == NULL)
 		return;
+	/* Whoever the kernel has let in already is served. */
+	acceptor_take_all(h->acceptor);
 	acceptor_free(h->acceptor);
 	h->acceptor = NULL;
 }

@@ -223,9 +223,9 @@ find_reload(const struct orders *o, const struct httpd_request *r,
 	    (*number <= o->asked || *number <= reload_last(o->reload)->number))
 		return true;
 	a->status = 404;
-	textbuf_lit(a->body, "404: nobody has asked for reload ");
+	textbuf_lit(a->body, "404: nobody has asked this process for reload ");
 	textbuf_u64(a->body, *number);
-	textbuf_lit(a->body, "; evenkeel may have been started anew\n");
+	textbuf_lit(a->body, ": it has taken over meanwhile; reload again\n");
 	return false;
 }
 

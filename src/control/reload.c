@@ -13,6 +13,8 @@
 #include "evenkeel/net/notify.h"
 
 #define WHO_BYTES 128
+/* Between attempts to tell a service manager that is busy. */
+#define TELL_AGAIN_MS 200
 
 enum reload_state {
 	RELOAD_IDLE,
@@ -32,6 +34,8 @@ struct reload {
 	uint64_t asked_us;
 	struct loaded *coming; /* while WAITING */
 	struct alarm patience; /* pending: names are waited for */
+	struct alarm untold;   /* pending: the manager was busy at the end */
+	char status[WHO_BYTES];
 	struct loader loader;
 	struct long_text text, next; /* of the last, of the one under way */
 	struct reload_last last;
@@ -77,11 +81,27 @@ log_lines(
 
 static void start(struct reload *r);
 
+/* A manager that knows of the beginning waits for it. */
+static void
+tell_end(struct reload *r)
+{
+	struct loop *loop = r->parts.loop;
+
+	/* Who stops is not ready any more. */
+	if (r->held == NULL && !notify_reloaded(span_of(r->status)))
+		alarm_arm(
+		    loop, &r->untold, loop_now_us(loop) + TELL_AGAIN_MS * 1000);
+}
+
+static void
+reload_on_untold(struct alarm *a)
+{
+	tell_end(ALARM_OWNER(a, struct reload, untold));
+}
+
 static void
 end(struct reload *r, enum reload_result result)
 {
-	char status[WHO_BYTES];
-
 	text_clear(&r->text);
 	r->text = r->next;
 	r->next = (struct long_text){.bytes = NULL};
@@ -93,14 +113,12 @@ end(struct reload *r, enum reload_result result)
 	    .took_ms = (uint32_t)((clock_monotonic_us() - r->asked_us) / 1000),
 	    .swap_us = result == RELOAD_APPLIED ? r->parts.apply->swap_us : 0,
 	    .text = textbuf_span(&r->text.out)};
-	snprintf(status, sizeof(status), "ready: generation %llu%s",
+	snprintf(r->status, sizeof(r->status), "ready: generation %llu%s",
 	    (unsigned long long)r->generation,
 	    result == RELOAD_APPLIED
 		? ""
 		: "; the last reload was refused, see the log");
-	/* Who stops is not ready any more. */
-	if (r->held == NULL)
-		notify_ready(span_of(status));
+	tell_end(r);
 	if (r->again)
 		start(r);
 }
@@ -330,8 +348,10 @@ start(struct reload *r)
 	memcpy(r->who, r->who_next, sizeof(r->who));
 	r->asked_us = clock_monotonic_us();
 	r->state = RELOAD_LOADING;
-	if (r->held == NULL)
-		notify_reloading();
+	/* If the manager is too busy for it, there is no end to tell either,
+	 * but for the one before, which may be untold still. */
+	if (r->held == NULL && notify_reloading())
+		alarm_cancel(r->parts.loop, &r->untold);
 	if (r->held != NULL)
 		refuse_with(r, "", span_of(r->held));
 	else if (r->parts.file[0] == '\0')
@@ -402,6 +422,7 @@ reload_create(const struct reload_parts *parts)
 	r->parts = *parts;
 	r->generation = 1;
 	alarm_init(&r->patience, reload_on_patience);
+	alarm_init(&r->untold, reload_on_untold);
 	return r;
 }
 
@@ -420,6 +441,7 @@ reload_free(struct reload *r)
 	reload_join(r);
 	loaded_release(r->loader.loaded);
 	alarm_cancel(r->parts.loop, &r->patience);
+	alarm_cancel(r->parts.loop, &r->untold);
 	loaded_release(r->coming);
 	text_clear(&r->text);
 	text_clear(&r->next);

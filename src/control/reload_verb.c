@@ -56,7 +56,9 @@ order(const char *control, uint64_t *number)
 		break;
 	case ASK_NOBODY:
 		fprintf(stderr,
-		    "evenkeel: nobody is running: no answer at %s\n", control);
+		    "evenkeel: nobody is running: no answer at %s "
+		    "(or its socket is another: -c FILE, --control PATH)\n",
+		    control);
 		return false;
 	case ASK_FAILED:
 		fprintf(stderr, "evenkeel: %s: %s\n", control, why);

@@ -137,7 +137,7 @@ log_warnings(struct server *s)
 	const struct cfg_problem *p;
 
 	for (p = s->o->warnings; p != NULL; p = p->next)
-		log_message(s->ring, LOG_LEVEL_WARN, "%s:%u: %s", s->o->file,
+		log_message(s->ring, LOG_LEVEL_WARN, "%s:%u: %s", s->apply.file,
 		    p->line, p->text);
 }
 

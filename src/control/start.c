@@ -268,6 +268,13 @@ apply_first(struct server *s)
 	return applied;
 }
 
+/* Whoever asks is answered from what is in force, so not before there is. */
+static bool
+open_door(struct server *s)
+{
+	return door_open(&s->door, s->o->inherit->old_pid != 0, &s->why);
+}
+
 static void *
 worker_thread(void *arg)
 {
@@ -314,7 +321,6 @@ start_all(struct server *s)
 	s->n_workers = sizes_workers(s->o->cfg);
 	return nobody_runs(s) && change_user(s) && open_logs(s) &&
 	    make_loop(s) && make_workers(s) && make_parts(s) &&
-	    door_open(&s->door, s->o->inherit->old_pid != 0, &s->why) &&
-	    look_up_names(s) && apply_first(s) && start_demo(s) &&
-	    take_place(s);
+	    look_up_names(s) && apply_first(s) && open_door(s) &&
+	    start_demo(s) && take_place(s);
 }

@@ -405,9 +405,6 @@ inherit_close(struct inherit *in)
 	for (size_t i = 0; i < in->n; i++)
 		close(in->list[i].fd);
 	in->n = 0;
-	if (in->ready_fd >= 0)
-		close(in->ready_fd);
-	in->ready_fd = -1;
 	free(in->list);
 	free(in->text);
 	in->list = NULL;

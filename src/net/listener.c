@@ -161,6 +161,22 @@ bind_group(const struct address *a, int *fds, uint32_t n, struct address *bound,
 	return true;
 }
 
+/* Why it cannot be listened on, and what to do where errno alone is obscure. */
+static void
+put_error(struct textbuf *why, const struct address *a, int error)
+{
+	bool v6 = a->u.any.sa_family == AF_INET6;
+
+	address_put(why, a);
+	textbuf_lit(why, ": ");
+	textbuf_str(why, strerror(error));
+	if (error != EADDRNOTAVAIL)
+		return;
+	textbuf_lit(why, ": no interface has it now (net.ipv");
+	textbuf_str(why, v6 ? "6" : "4");
+	textbuf_lit(why, ".ip_nonlocal_bind = 1 allows that)");
+}
+
 /* Closes what came to be, and says why the others did not. */
 static bool
 give_up(const struct address *a, int *fds, uint32_t n, struct textbuf *why)
@@ -170,9 +186,7 @@ give_up(const struct address *a, int *fds, uint32_t n, struct textbuf *why)
 	for (uint32_t i = 0; i < n; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	address_put(why, a);
-	textbuf_lit(why, ": ");
-	textbuf_str(why, strerror(error));
+	put_error(why, a, error);
 	return false;
 }
 

@@ -203,6 +203,18 @@ add(struct lookup_result *r, size_t *room, const struct lookup_found *like,
 	return true;
 }
 
+/* 0.0.0.0 and ::, which stand for "blocked" in some answers: who connects there
+ * connects to this machine. */
+static bool
+leads_here(const struct addrinfo *info)
+{
+	struct address a;
+
+	memset(&a, 0, sizeof(a));
+	memcpy(&a.u.storage, info->ai_addr, info->ai_addrlen);
+	return address_is_any(&a);
+}
+
 /* Adds all addresses of the host to `r`; *why is why there are none. */
 static enum outcome
 ask_host(struct lookup_result *r, size_t *room, const char *host, uint16_t port,
@@ -220,6 +232,8 @@ ask_host(struct lookup_result *r, size_t *room, const char *host, uint16_t port,
 		return outcome_of(error);
 	for (const struct addrinfo *i = list; i != NULL; i = i->ai_next) {
 		if (i->ai_family != AF_INET && i->ai_family != AF_INET6)
+			continue;
+		if (leads_here(i))
 			continue;
 		outcome = FOUND;
 		if (add(r, room, like, i, port))

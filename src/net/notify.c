@@ -1,5 +1,6 @@
 #include "evenkeel/net/notify.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -33,27 +34,32 @@ address_of(const char *name, struct sockaddr_un *un)
 	return (socklen_t)(start + len);
 }
 
-static void
-tell(struct span text)
+/* False: the manager is busy, for longer than is waited if at all. */
+static bool
+tell(struct span text, bool waits)
 {
 	const struct timeval wait = {.tv_sec = NOTIFY_WAIT_MS / 1000};
+	int flags = MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT);
+	bool told = true;
 	struct sockaddr_un un;
 	socklen_t un_len = address_of(getenv("NOTIFY_SOCKET"), &un);
 	int fd;
 
 	if (un_len == 0)
-		return;
+		return true;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return;
+		return false;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) == 0)
-		(void)sendto(fd, text.ptr, text.len, MSG_NOSIGNAL,
-		    (const struct sockaddr *)&un, un_len);
+		told = sendto(fd, text.ptr, text.len, flags,
+			   (const struct sockaddr *)&un, un_len) >= 0 ||
+		    errno != EAGAIN;
 	close(fd);
+	return told;
 }
 
-void
-notify_ready(struct span status)
+static bool
+tell_ready(struct span status, bool waits)
 {
 	char bytes[TEXT_BYTES];
 	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
@@ -61,10 +67,22 @@ notify_ready(struct span status)
 	textbuf_lit(&out, "READY=1\nSTATUS=");
 	textbuf_put(&out, status);
 	CHECK(!out.full);
-	tell(textbuf_span(&out));
+	return tell(textbuf_span(&out), waits);
 }
 
 void
+notify_ready(struct span status)
+{
+	(void)tell_ready(status, true);
+}
+
+bool
+notify_reloaded(struct span status)
+{
+	return tell_ready(status, false);
+}
+
+bool
 notify_reloading(void)
 {
 	char bytes[TEXT_BYTES];
@@ -74,7 +92,7 @@ notify_reloading(void)
 	textbuf_u64(&out, clock_monotonic_us());
 	textbuf_lit(&out, "\nSTATUS=reloading");
 	CHECK(!out.full);
-	tell(textbuf_span(&out));
+	return tell(textbuf_span(&out), false);
 }
 
 void
@@ -88,7 +106,7 @@ notify_successor(uint64_t pid, struct span status)
 	textbuf_lit(&out, "\nSTATUS=");
 	textbuf_put(&out, status);
 	CHECK(!out.full);
-	tell(textbuf_span(&out));
+	(void)tell(textbuf_span(&out), true);
 }
 
 void
@@ -102,5 +120,5 @@ notify_stopping(uint64_t limit_ms, struct span status)
 	textbuf_lit(&out, "\nSTATUS=");
 	textbuf_put(&out, status);
 	CHECK(!out.full);
-	tell(textbuf_span(&out));
+	(void)tell(textbuf_span(&out), true);
 }

@@ -2,12 +2,14 @@
 import json
 import re
 import socket
+import subprocess
 import threading
 
 import pytest
 
 from harness import Gate, dns, until
 from harness.health import condition, scrape, status, until_state
+from harness.proxy import build_of
 
 NO_DNS = dns.missing()
 pytestmark = pytest.mark.skipif(NO_DNS is not None, reason=str(NO_DNS))
@@ -180,6 +182,32 @@ def test_a_silent_name_server_holds_nobody_up(named, nameserver, block, backend,
                    f"health = off\nbackend = {other.address}\n")
         assert ask(client, lb, 3, host="other.test") == {"other": 3}
         # The end does not wait for it either.
+        lb.stop(deadline_s=5)
+
+
+@pytest.mark.parametrize("verb", ["status", "reload", "drain web/x"])
+def test_verbs_while_the_start_waits_for_a_name(evenkeel, nameserver, block, verb):
+    """There is nothing in force yet that they could be about."""
+    nameserver.resolv_conf.write_text(f"nameserver {block.ip(53)}\noptions timeout:30\n")
+    control, over, codes = str(nameserver.folder / "ctl"), threading.Event(), []
+
+    def ask_all_the_time():
+        while not over.is_set():
+            codes.append(subprocess.run(
+                [build_of(), "--control", control, *verb.split()], capture_output=True,
+                timeout=30, check=False).returncode)
+    thread = threading.Thread(target=ask_all_the_time)
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind((block.ip(53), 53))
+        thread.start()
+        try:
+            text = text_of("backend = app.test:80\n", "", 1, "health = off\n", "")
+            lb = evenkeel(text.replace("[global]\n", f"[global]\ncontrol = {control}\n"),
+                          prefix=nameserver.prefix)
+        finally:
+            over.set()
+            thread.join()
+        assert codes and codes[0] != 0
         lb.stop(deadline_s=5)
 
 

@@ -127,3 +127,42 @@ def test_an_upgrade_keeps_the_right_to_low_ports(evenkeel, backend, client, fold
     finally:
         os.kill(pid, signal.SIGTERM)
     until(lambda: not (folder / "pid").exists() and not (folder / "c").exists(), "its end")
+
+
+@root_only
+def test_as_an_ordinary_user_on_port_443(evenkeel, backend, client, folder):
+    """A reload with a new bind and a new log, USR1 and USR2: all as nobody."""
+    host = "127.{}.{}.{}".format(*(1 + b % 250 for b in os.urandom(3)))
+    server = backend()
+
+    def text(log, more=""):
+        return (f"[global]\nuser = nobody\ncontrol = {folder}/c\npid_file = {folder}/pid\n"
+                f"access_log = {folder}/{log}\n[listener l]\nbind = 127.0.0.1:0\n"
+                f"bind = {host}:443\n{more}"
+                f"[pool p]\nhealth = off\nbackend = {server.address}\n")
+
+    def of_nobody(name):
+        return (folder / name).stat().st_uid == NOBODY.pw_uid
+    proxy = evenkeel(text("a.log"))
+    assert client((host, 443)).ask().status == 200
+    proxy.file.write_text(text("b.log", f"bind = {host}:444\n"))
+    proxy.signal(signal.SIGHUP)
+    until(lambda: "generation 2 is in force" in proxy.stderr(), proxy.stderr)
+    assert client((host, 443)).ask().status == client((host, 444)).ask().status == 200
+    assert of_nobody("b.log")
+    (folder / "b.log").rename(folder / "b.log.1")
+    proxy.signal(signal.SIGUSR1)
+    until(lambda: (folder / "b.log").exists(), "the log to be opened anew")
+    assert client((host, 443)).ask().status == 200
+    until(lambda: (folder / "b.log").read_text().endswith("\n"), "the record")
+    assert of_nobody("b.log")
+    proxy.signal(signal.SIGUSR2)
+    until(lambda: "has taken over" in proxy.stderr(), proxy.stderr)
+    assert proxy.wait() == 0
+    pid = int((folder / "pid").read_text())
+    try:
+        assert client((host, 443)).ask().status == client((host, 444)).ask().status == 200
+        assert set(status_of(pid)["Uid"]) == {str(NOBODY.pw_uid)}
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not (folder / "pid").exists(), "its end")

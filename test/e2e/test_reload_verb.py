@@ -324,6 +324,25 @@ def test_the_service_manager_is_told(evenkeel, backend, manager, by):
     assert "refused" not in said["applied"] and "refused" not in said["applied again"]
 
 
+def test_a_busy_service_manager_holds_nobody_up(evenkeel, backend, manager):
+    """It does not read: the reload goes on, and the end is told when there is room."""
+    listener, env = manager
+    proxy = evenkeel(site([backend()]), env=env)
+    read_notes(listener, "READY")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+        filler.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            for _ in range(100000):
+                filler.sendto(b"FILLED=1", listener.getsockname())
+    for n in range(5):
+        write(proxy, site([backend()], pool=f"keepalive = {n + 3}\n"))
+        ask(proxy)
+    # Each waited a second, twice, when it waited at all.
+    took = [int(x) for x in re.findall(r'"took_ms":\s*(\d+)', proxy.verb("status", "--json").stdout)]
+    assert took and max(took) < 1000
+    assert read_notes(listener, "READY")[-1]["STATUS"] == "ready: generation 6"
+
+
 # ---- several at once, and at bad moments ----
 
 def test_two_verbs_at_once(evenkeel, backend):

@@ -296,7 +296,8 @@ def test_binds_come_and_go(evenkeel, x, client, tmp_path, free_port):
     change(proxy, f"bind = 127.0.0.1:{gone}\nbind = unix:{file}", f"bind = 127.0.0.1:{new}")
     upgrade(proxy)
     assert ask(new).body == b"x" and ask(proxy.port).body == b"x"
-    assert f"no longer listening on 127.0.0.1:{gone}" in proxy.stderr()
+    # The new process writes its log beside the old one.
+    until(lambda: f"no longer listening on 127.0.0.1:{gone}" in proxy.stderr(), proxy.stderr)
     assert not file.exists()
     with pytest.raises(ConnectionRefusedError):
         client(gone)
@@ -477,6 +478,20 @@ def test_the_end_of_the_new_one_is_told(lb, held, client):
     old = usr2(proxy)
     os.kill(proxy.pid, signal.SIGKILL)
     until(lambda: "the process that took over has ended (signal 9)" in proxy.stderr(), proxy.stderr)
+    held.gate.open()
+    assert old.wait(DEADLINE_S) == 0
+    proxy.process.returncode = 0
+
+
+def test_the_new_one_may_end_before_the_old_one(lb, held, client):
+    """Its end is its own: an exit code, not the signal of the one before."""
+    proxy = lb([held])
+    client(proxy).request()
+    held.wait_requests(1)
+    old = usr2(proxy)
+    os.kill(proxy.pid, signal.SIGTERM)
+    until(lambda: "the process that took over has ended" in proxy.stderr(), proxy.stderr)
+    assert "the process that took over has ended (exit code 0)" in proxy.stderr()
     held.gate.open()
     assert old.wait(DEADLINE_S) == 0
     proxy.process.returncode = 0

@@ -106,8 +106,9 @@ until_so 20 sh -c '[ $(systemctl show -p MainPID --value evenkeel) != '$p' ]' &&
     echo "upgraded: $(systemctl is-active evenkeel) $(systemctl show -p StatusText --value evenkeel)"
 p=$(pid)
 [ "$p" -gt 0 ] && kill -KILL $p
+# Its control socket may answer a moment before it is ready.
 until_so 20 sh -c '[ $(systemctl show -p MainPID --value evenkeel) -gt '$p' ] && evenkeel status' &&
-    echo "back: $(systemctl is-active evenkeel)"
+    until_so 20 systemctl is-active evenkeel && echo "back: $(systemctl is-active evenkeel)"
 systemctl stop evenkeel
 echo "stopped: $(systemctl show -p Result --value evenkeel)"
 printf '[Socket]\nListenStream=80\n' >/etc/systemd/system/evenkeel.socket

@@ -201,6 +201,75 @@ of_a_socket(void **state)
 	assert_false(address_of_socket(&bound, fd));
 }
 
+/* Kind, address and port; nothing else. */
+static void
+equal(void **state)
+{
+	static const struct {
+		enum cfg_addr_kind kind;
+		const char *host;
+		uint16_t port;
+	} all[] = {
+	    {CFG_ADDR_INET4, "127.0.0.1", 80},
+	    {CFG_ADDR_INET4, "127.0.0.1", 81},
+	    {CFG_ADDR_INET4, "127.0.0.2", 80},
+	    {CFG_ADDR_INET4, "0.0.0.0", 80},
+	    {CFG_ADDR_INET6, "::1", 80},
+	    {CFG_ADDR_INET6, "::1", 81},
+	    {CFG_ADDR_INET6, "::2", 80},
+	    {CFG_ADDR_INET6, "::", 80},
+	    {CFG_ADDR_INET6, "::ffff:127.0.0.1", 80},
+	    {CFG_ADDR_UNIX, "/run/a", 0},
+	    {CFG_ADDR_UNIX, "/run/b", 0},
+	    {CFG_ADDR_UNIX, "/run/ab", 0},
+	};
+	struct textbuf why;
+	struct address a, b;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(all); i++)
+		for (size_t k = 0; k < COUNT(all); k++) {
+			memset(&b, 0xff, sizeof(b));
+			assert_true(resolve(
+			    &a, all[i].kind, all[i].host, all[i].port, &why));
+			assert_true(resolve(
+			    &b, all[k].kind, all[k].host, all[k].port, &why));
+			/* What lies behind its end does not matter. */
+			memset((char *)&b.u + b.len, 0xee, sizeof(b.u) - b.len);
+			assert_int_equal(address_equal(&a, &b), i == k);
+		}
+}
+
+static void
+any(void **state)
+{
+	static const struct {
+		enum cfg_addr_kind kind;
+		const char *host;
+		bool any;
+	} cases[] = {
+	    {CFG_ADDR_INET4, "0.0.0.0", true},
+	    {CFG_ADDR_INET4, "0.0.0.1", false},
+	    {CFG_ADDR_INET4, "127.0.0.1", false},
+	    {CFG_ADDR_INET6, "::", true},
+	    {CFG_ADDR_INET6, "::1", false},
+	    {CFG_ADDR_INET6, "1::", false},
+	    {CFG_ADDR_INET6, "::ffff:0.0.0.0", false},
+	    {CFG_ADDR_UNIX, "/run/a", false},
+	};
+	struct textbuf why;
+	struct address a;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		for (uint16_t port = 0; port < 2; port++) {
+			assert_true(resolve(
+			    &a, cases[i].kind, cases[i].host, port, &why));
+			if (address_is_any(&a) != cases[i].any)
+				fail_msg("%s", cases[i].host);
+		}
+}
+
 int
 main(void)
 {
@@ -212,6 +281,8 @@ main(void)
 	    cmocka_unit_test(long_paths),
 	    cmocka_unit_test(names),
 	    cmocka_unit_test(of_a_socket),
+	    cmocka_unit_test(equal),
+	    cmocka_unit_test(any),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

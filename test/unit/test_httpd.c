@@ -295,6 +295,25 @@ full_house(void **state)
 		close(fds[i]);
 }
 
+/* Nobody is accepted any more; who has connected before is answered. */
+static void
+retired_with_visitors(void **state)
+{
+	int late;
+
+	(void)state;
+	say("GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 47);
+	httpd_retire(server);
+	httpd_retire(server);
+	hear_all();
+	assert_true(ends_with("\r\n\r\n/x"));
+	assert_int_equal(asked, 1);
+	late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(late >= 0);
+	assert_int_equal(connect(late, &at.u.any, at.len), -1);
+	close(late);
+}
+
 /* Freed while visitors are there: in a head, in a body, in an answer. */
 static void
 freed_with_visitors(void **state)
@@ -326,6 +345,7 @@ main(void)
 	    SERVED(strict),
 	    SERVED(half_closed),
 	    SERVED(full_house),
+	    SERVED(retired_with_visitors),
 	    SERVED(freed_with_visitors),
 	};
 

@@ -18,6 +18,7 @@
 
 #define WORKERS 4
 #define CLIENTS 200
+#define IN_USE  ": Address already in use"
 
 static char dir[64], path[96];
 static char why_bytes[256];
@@ -80,9 +81,9 @@ close_all(int *fds, size_t n)
 }
 
 static void
-assert_refused(const struct address *a)
+assert_refused(const struct address *a, const char *reason)
 {
-	char name[ADDRESS_TEXT_BYTES];
+	char name[256];
 	struct textbuf shown = textbuf_make(name, sizeof(name));
 	int fds[WORKERS];
 	struct address bound;
@@ -90,7 +91,7 @@ assert_refused(const struct address *a)
 	why.len = 0;
 	assert_false(listener_bind(a, fds, WORKERS, &bound, &why));
 	address_put(&shown, a);
-	textbuf_lit(&shown, ": Address already in use");
+	textbuf_str(&shown, reason);
 	assert_true(span_equal(textbuf_span(&why), textbuf_span(&shown)));
 }
 
@@ -141,7 +142,7 @@ port_in_use(void **state)
 
 	(void)state;
 	assert_true(listener_bind(&a, fds, WORKERS, &bound, &why));
-	assert_refused(&bound);
+	assert_refused(&bound, IN_USE);
 	close_all(fds, WORKERS);
 	assert_true(listener_bind(&bound, fds, WORKERS, &again, &why));
 	assert_int_equal(port_of(&again), port_of(&bound));
@@ -153,8 +154,33 @@ port_in_use(void **state)
 	assert_int_equal(bind(alone, &a.u.any, a.len), 0);
 	assert_int_equal(listen(alone, 1), 0);
 	assert_true(address_of_socket(&bound, alone));
-	assert_refused(&bound);
+	assert_refused(&bound, IN_USE);
 	close(alone);
+}
+
+/* An address of RFC 5737 or RFC 3849; not where IPv6 is missing. */
+static void
+assert_not_ours(enum cfg_addr_kind kind, const char *host, const char *reason)
+{
+	struct address a = address_of(kind, host, 8080);
+	int fd = socket(a.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	close(fd);
+	assert_refused(&a, reason);
+}
+
+static void
+an_address_that_nobody_has(void **state)
+{
+	(void)state;
+	assert_not_ours(CFG_ADDR_INET4, "192.0.2.77",
+	    ": Cannot assign requested address: no interface has it now"
+	    " (net.ipv4.ip_nonlocal_bind = 1 allows that)");
+	assert_not_ours(CFG_ADDR_INET6, "2001:db8::77",
+	    ": Cannot assign requested address: no interface has it now"
+	    " (net.ipv6.ip_nonlocal_bind = 1 allows that)");
 }
 
 static size_t
@@ -182,7 +208,7 @@ refusals_leave_nothing_open(void **state)
 	assert_int_equal(mkdir(dir, 0700), 0);
 	assert_true(listener_bind(&a, fds, 2, &bound, &why));
 	before = open_files();
-	assert_refused(&a);
+	assert_refused(&a, IN_USE);
 	assert_int_equal(open_files(), before);
 	close_all(fds, 2);
 }
@@ -196,7 +222,7 @@ unix_sockets(void **state)
 
 	(void)state;
 	assert_true(listener_bind(&a, fds, WORKERS, &bound, &why));
-	assert_refused(&a);
+	assert_refused(&a, IN_USE);
 	client = connected_to(&a);
 	close(client);
 	close_all(fds, WORKERS);
@@ -217,11 +243,66 @@ other_files_stay(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	close(fd);
-	assert_refused(&a);
+	assert_refused(&a, IN_USE);
 	assert_int_equal(access(path, F_OK), 0);
 }
 
 /* ---- accepting ---- */
+
+/* ---- beside our own, and in two steps ---- */
+
+static struct address
+all_addresses(uint16_t port)
+{
+	return address_of(CFG_ADDR_INET4, "0.0.0.0", port);
+}
+
+/* All addresses, while one of them has the port: only if it is said so. */
+static void
+beside_our_own(void **state)
+{
+	struct address a = any_port(), bound, all, each;
+	int fds[WORKERS], more[WORKERS], client;
+
+	(void)state;
+	assert_true(listener_bind(&a, fds, WORKERS, &bound, &why));
+	all = all_addresses(port_of(&bound));
+	assert_refused(&all, IN_USE);
+	assert_true(listener_bind_beside(&all, more, WORKERS, &each, &why));
+	assert_int_equal(port_of(&each), port_of(&bound));
+	assert_true(address_is_any(&each));
+	/* When the one has gone the others get its connections. */
+	close_all(fds, WORKERS);
+	client = connected_to(&bound);
+	close(client);
+	/* And the other way round. */
+	assert_refused(&bound, IN_USE);
+	assert_true(listener_bind_beside(&bound, fds, WORKERS, &each, &why));
+	close_all(more, WORKERS);
+	client = connected_to(&bound);
+	close(client);
+	close_all(fds, WORKERS);
+}
+
+/* Somebody else, who is alone there, is not joined. */
+static void
+not_beside_others(void **state)
+{
+	struct address a = any_port(), bound, each;
+	int alone = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fds[WORKERS];
+	size_t files;
+
+	(void)state;
+	assert_int_equal(bind(alone, &a.u.any, a.len), 0);
+	assert_int_equal(listen(alone, 1), 0);
+	assert_true(address_of_socket(&bound, alone));
+	files = open_files();
+	assert_false(listener_bind_beside(&bound, fds, WORKERS, &each, &why));
+	assert_true(why.len > 0);
+	assert_int_equal(open_files(), files);
+	close(alone);
+}
 
 static unsigned accepted[WORKERS], asked;
 static unsigned allowed;
@@ -370,6 +451,60 @@ freed_in_a_pause(void **state)
 	close(client);
 }
 
+/* Made without a loop: whoever comes meanwhile is accepted with the begin. */
+static void
+made_and_begun(void **state)
+{
+	struct address a = any_port(), bound;
+	struct acceptor *made;
+	int fds[1], clients[3];
+
+	(void)state;
+	memset(accepted, 0, sizeof(accepted));
+	asked = 0;
+	allowed = 3;
+	assert_true(listener_bind(&a, fds, 1, &bound, &why));
+	made = acceptor_make(fds[0], &ops, &allowed, &accepted[0]);
+	assert_non_null(made);
+	for (size_t i = 0; i < 3; i++)
+		clients[i] = connected_to(&bound);
+	for (int i = 0; i < 5; i++)
+		turn_once();
+	assert_int_equal(asked, 0);
+	acceptor_begin(made, loop);
+	TURN_UNTIL(sum() == 3);
+	acceptor_free(made);
+	/* It has closed its socket. */
+	assert_int_equal(fcntl(fds[0], F_GETFD), -1);
+	close_all(clients, 3);
+}
+
+/* It does not come to that: the socket is the caller's, who makes another. */
+static void
+made_and_dropped(void **state)
+{
+	struct address a = any_port(), bound;
+	struct acceptor *made;
+	int fds[1], client;
+
+	(void)state;
+	memset(accepted, 0, sizeof(accepted));
+	allowed = 1;
+	assert_true(listener_bind(&a, fds, 1, &bound, &why));
+	acceptor_drop(acceptor_make(fds[0], &ops, &allowed, &accepted[0]));
+	acceptor_drop(NULL);
+	client = connected_to(&bound);
+	made = acceptor_make(fds[0], &ops, &allowed, &accepted[0]);
+	acceptor_begin(made, loop);
+	TURN_UNTIL(sum() == 1);
+	close(client);
+	acceptor_free(made);
+	/* One that never began is closed with its socket, too. */
+	assert_true(listener_bind(&a, fds, 1, &bound, &why));
+	acceptor_free(acceptor_make(fds[0], &ops, &allowed, &accepted[0]));
+	assert_int_equal(fcntl(fds[0], F_GETFD), -1);
+}
+
 #define LOOPED(test) cmocka_unit_test_setup_teardown(test, open_dir, close_dir)
 
 int
@@ -378,6 +513,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    LOOPED(one_port_for_all),
 	    LOOPED(port_in_use),
+	    LOOPED(an_address_that_nobody_has),
 	    LOOPED(refusals_leave_nothing_open),
 	    LOOPED(unix_sockets),
 	    LOOPED(other_files_stay),
@@ -385,6 +521,10 @@ main(void)
 	    LOOPED(a_unix_socket_is_shared),
 	    LOOPED(pauses_at_the_limit),
 	    LOOPED(freed_in_a_pause),
+	    LOOPED(beside_our_own),
+	    LOOPED(not_beside_others),
+	    LOOPED(made_and_begun),
+	    LOOPED(made_and_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -301,6 +301,14 @@ failures_have_a_reason(void **state)
 	assert_int_equal(r.n, 0);
 	assert_true(strlen(r.why) > 5);
 	free(r.found);
+	/* Blocked names get such an answer. */
+	for (size_t i = 0; i < 2; i++) {
+		lookup(&r, LOOKUP_HOST, i == 0 ? "0.0.0.0" : "::", 80, &never);
+		assert_int_equal(r.end, LOOKUP_FAILED);
+		assert_int_equal(r.n, 0);
+		assert_string_equal(r.why, "the name has no address");
+		free(r.found);
+	}
 	lookup(&r, LOOKUP_SRV, "_http._tcp..b", 0, &never);
 	assert_int_equal(r.end, LOOKUP_FAILED);
 	assert_int_equal(r.n, 0);

@@ -96,6 +96,11 @@ readiness_and_stop_are_told(void **state)
 	    "STOPPING=1\nEXTEND_TIMEOUT_USEC=40000000\nSTATUS=going");
 	notify_successor(77, SPAN("upgraded"));
 	assert_string_equal(heard(m->fd), "MAINPID=77\nSTATUS=upgraded");
+	assert_true(notify_reloading());
+	assert_true(
+	    strncmp(heard(m->fd), "RELOADING=1\nMONOTONIC_USEC=", 27) == 0);
+	assert_true(notify_reloaded(SPAN("again")));
+	assert_string_equal(heard(m->fd), "READY=1\nSTATUS=again");
 	assert_string_equal(heard(m->fd), "nothing");
 }
 
@@ -133,6 +138,8 @@ what_cannot_be_reached_does_not_matter(void **state)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		(void)setenv("NOTIFY_SOCKET", names[i], 1);
 		notify_ready(SPAN("x"));
+		/* It is not there, so it is not busy. */
+		assert_true(notify_reloaded(SPAN("x")));
 	}
 	longest[0] = '@';
 	(void)setenv("NOTIFY_SOCKET", longest, 1);
@@ -164,6 +171,8 @@ a_manager_that_is_busy_holds_up_for_a_while_only(void **state)
 	assert_true(errno == EAGAIN && sent < 100000);
 	notify_ready(SPAN("x"));
 	assert_true(clock_monotonic_us() - start_us < ALL_MS * 1000);
+	assert_false(notify_reloading());
+	assert_false(notify_reloaded(SPAN("x")));
 	for (size_t i = 0; i < sent; i++)
 		assert_string_equal(heard(m->fd), "x");
 	assert_string_equal(heard(m->fd), "nothing");

@@ -235,6 +235,7 @@ prepared_changes_nothing(void **state)
 	assert_ptr_equal(registry_snapshot(registry), one);
 	assert_int_equal(registry_alive(registry), 1);
 	assert_false(atomic_load(&a->draining));
+	counter_add(&backend(s, 0, 1)->lanes[0].fresh, 5);
 	registry_rollback(registry, s);
 	assert_int_equal(n_gone(), 0);
 	assert_int_equal(registry_alive(registry), 1);
@@ -262,6 +263,8 @@ prepared_changes_nothing(void **state)
 	s = commit(WEB POOL A "backend = 127.0.0.1:3003 name=c\n" OTHER);
 	assert_ptr_equal(backend(s, 0, 0), a);
 	assert_int_equal(s->n_pools, 2);
+	/* What was never seen is not there any more. */
+	assert_int_equal(counter_get(&backend(s, 0, 1)->lanes[0].fresh), 0);
 }
 
 /* The configuration lives as long as a snapshot of it. */

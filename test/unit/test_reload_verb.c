@@ -210,7 +210,8 @@ nobody_is_there(void **state)
 	run_verb();
 	assert_int_equal(code, 1);
 	assert_string_equal(complained,
-	    "evenkeel: nobody is running: no answer at /nonexistent/ctl\n");
+	    "evenkeel: nobody is running: no answer at /nonexistent/ctl "
+	    "(or its socket is another: -c FILE, --control PATH)\n");
 }
 
 /* Between two questions, and within an answer. */

@@ -88,7 +88,8 @@ bool inherit_tell_ready(struct inherit *in, struct span words) WARN_UNUSED;
 /* Tells who hands over why this process ends.  Cannot fail. */
 void inherit_tell_failed(struct inherit *in, struct span why);
 
-/* Closes everything that is here yet. */
+/* Closes everything that is here yet, but the pipe: who hands over takes its
+ * end for that of this process. */
 void inherit_close(struct inherit *in);
 
 /* ---- the giver's side ---- */

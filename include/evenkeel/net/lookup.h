@@ -56,7 +56,7 @@ struct lookup_result {
  * Looks the name up.  LOOKUP_HOST: `port` is that of all addresses; else it is
  * not looked at.  Ends early, with whatever it has, when *stop becomes true.
  * Blocks as long as resolv.conf says; what is in `r` belongs to the caller
- * then.
+ * then.  0.0.0.0 and :: are no addresses of anybody and left out.
  */
 void lookup(struct lookup_result *r, enum lookup_kind kind, const char *name,
     uint16_t port, const _Atomic bool *stop);

@@ -13,19 +13,27 @@
 #ifndef EVENKEEL_NET_NOTIFY_H
 #define EVENKEEL_NET_NOTIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "evenkeel/base/check.h"
 #include "evenkeel/base/span.h"
 
 /* How long a manager that does not read may hold the process up. */
 #define NOTIFY_WAIT_MS 1000
 
-/* The start is over.  `status` is one line for people.  Cannot fail. */
+/* The start is over.  `status` is one line for people here and below.  Cannot
+ * fail. */
 void notify_ready(struct span status);
 
-/* A reload has begun; it ends with notify_ready.  The manager is told the time
- * of the monotonic clock, too (sd_notify(3), "RELOADING").  Cannot fail. */
-void notify_reloading(void);
+/*
+ * A reload has begun, and it has ended, well or badly.  The manager is told the
+ * time of the monotonic clock, too (sd_notify(3), "RELOADING").  Nothing waits,
+ * for there are reloads while the process serves.  False: the manager is busy
+ * and was not told.  One that was told of the beginning waits for the end.
+ */
+bool notify_reloading(void) WARN_UNUSED;
+bool notify_reloaded(struct span status) WARN_UNUSED;
 
 /* From now on the process `pid`, a child of this one, is the service; nothing
  * more may be told by this one.  Cannot fail. */
