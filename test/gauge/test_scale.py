@@ -4,6 +4,7 @@ Instructions are counted, so noise of the machine cannot touch them: ten times
 the backends may cost 13 times as much, which is room for logarithms and none
 for a loop in a loop.  The limits are some 20 % above what was measured.
 """
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ FEW, MANY = 1000, 10000
 FEW_SHOWN, MANY_SHOWN = 300, 3000
 GROWTH = 13
 READY_MS = 300
+RELOAD_MS = 100
+SWAP_US = 1000
 STARTS = 8
 # Millions of instructions of so many backends.
 LIMITS = {"check": 120, "config": 64, "start and stop": 180, "status": 20, "metrics": 54,
@@ -173,3 +176,26 @@ def test_ready_in_time(folder, health):
             break
     print(f"ready after {best:.0f} ms, health = {health}")
     assert best <= READY_MS
+
+
+def last_reload(lb, folder, text):
+    """What the status says of a reload to that configuration."""
+    (folder / "lb.ini").write_text(text.replace("[global]\n", f"[global]\ncontrol = {folder}/ctl\n"))
+    subprocess.run([build_of("release"), "-c", folder / "lb.ini", "reload"],
+                   stdout=subprocess.DEVNULL, check=True, timeout=100)
+    return json.loads(lb.page("status"))["last_reload"]
+
+
+def test_reload_in_time(folder):
+    """From few backends to many: the best of some, as above.  No worker notices."""
+    took, swap = [], []
+    with Started(folder, config(FEW_SHOWN, admin=True)) as lb:
+        for i in range(STARTS):
+            said = last_reload(lb, folder, config(MANY + i, admin=True))
+            took.append(said["took_ms"])
+            swap.append(said["swap_us"])
+            if took[-1] <= RELOAD_MS and swap[-1] <= SWAP_US:
+                break
+            last_reload(lb, folder, config(FEW_SHOWN, admin=True))
+    print(f"in force after {min(took)} ms, {min(swap)} us of a worker's time")
+    assert min(took) <= RELOAD_MS and min(swap) <= SWAP_US
