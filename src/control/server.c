@@ -141,7 +141,7 @@ log_warnings(struct server *s)
 		    p->line, p->text);
 }
 
-/* Once more: everybody knows that the first configuration is in force. */
+/* All workers have the first configuration. */
 static void
 tell_ready(struct server *s)
 {

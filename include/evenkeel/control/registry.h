@@ -24,7 +24,7 @@
 #include "evenkeel/control/publish.h"
 #include "evenkeel/proxy/snapshot.h"
 
-/* SPEC: so long after it went, metrics forget a backend. */
+/* So long after it went, metrics forget a backend. */
 #define REGISTRY_GONE_MS 600000U
 
 struct registry;
