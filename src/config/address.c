@@ -11,6 +11,8 @@
 /* Room for any address with its port: a name, ':', five digits. */
 #define ADDRESS_TEXT_MAX 320
 
+#define HTTPS SPAN("https://")
+
 static enum value_outcome
 bad(struct textbuf *why, const char *reason)
 {
@@ -151,12 +153,6 @@ split_port(
 	size_t bracket = span_find_last(text, ']');
 	uint64_t number;
 
-	if (span_find(text, '/') < text.len)
-		return bad(why,
-		    "not an address (of the schemes only unix:/path "
-		    "is known)");
-	if (span_starts_with(text, SPAN("srv:")))
-		return bad(why, "SRV records are for backends alone");
 	if (colon == text.len || (bracket < text.len && colon < bracket))
 		return bad(why, "the port is missing");
 	*host = span_make(text.ptr, colon);
@@ -169,6 +165,19 @@ split_port(
 		return bad(why, "the port is not a number up to 65535");
 	*port = (uint16_t)number;
 	return VALUE_OK;
+}
+
+static bool
+starts_nocase(struct span text, struct span prefix)
+{
+	return text.len >= prefix.len &&
+	    span_equal_nocase(span_make(text.ptr, prefix.len), prefix);
+}
+
+static bool
+has_slash(struct span text)
+{
+	return span_find(text, '/') < text.len;
 }
 
 /* IPv4, or IPv6 in brackets; OK with addr->host NULL: it is neither. */
@@ -259,6 +268,14 @@ address_parse_bind(struct arena *a, struct span text, struct cfg_addr *addr,
 
 	if (has_scheme(text, SPAN("unix:"), &host))
 		return parse_unix(a, host, addr, why);
+	if (starts_nocase(text, HTTPS))
+		return bad(why, "a listener speaks TLS by its tls_certificate");
+	if (has_slash(text))
+		return bad(why,
+		    "not an address (of the schemes only unix:/path "
+		    "is known)");
+	if (span_starts_with(text, SPAN("srv:")))
+		return bad(why, "SRV records are for backends alone");
 	outcome = split_port(text, &host, &port, why);
 	if (outcome != VALUE_OK)
 		return outcome;
@@ -278,18 +295,15 @@ address_parse_bind(struct arena *a, struct span text, struct cfg_addr *addr,
 	return finish(a, addr, port);
 }
 
-enum value_outcome
-address_parse_backend(struct arena *a, struct span text, struct cfg_addr *addr,
+/* Of a backend: host:port or [v6]:port. */
+static enum value_outcome
+parse_host_port(struct arena *a, struct span text, struct cfg_addr *addr,
     struct textbuf *why)
 {
 	enum value_outcome outcome;
 	struct span host;
 	uint16_t port;
 
-	if (has_scheme(text, SPAN("unix:"), &host))
-		return parse_unix(a, host, addr, why);
-	if (has_scheme(text, SPAN("srv:"), &host))
-		return parse_srv(a, host, addr, why);
 	outcome = split_port(text, &host, &port, why);
 	if (outcome != VALUE_OK)
 		return outcome;
@@ -307,6 +321,67 @@ address_parse_backend(struct arena *a, struct span text, struct cfg_addr *addr,
 		addr->host = lower_copy(a, host);
 	}
 	return finish(a, addr, port);
+}
+
+/* What stands behind https://. */
+static enum value_outcome
+parse_https(struct arena *a, struct span text, struct cfg_addr *addr,
+    struct textbuf *why)
+{
+	if (span_starts_with(text, SPAN("srv:")))
+		return bad(why,
+		    "TLS to the servers of an SRV record is not offered; a "
+		    "backend each, as https://host:port, is");
+	if (span_starts_with(text, SPAN("unix:")))
+		return bad(why, "there is no TLS over a unix socket");
+	if (has_slash(text))
+		return bad(why,
+		    "a backend is an address, and nothing may stand behind "
+		    "its port");
+	return parse_host_port(a, text, addr, why);
+}
+
+enum value_outcome
+address_parse_backend(struct arena *a, struct span text, struct cfg_addr *addr,
+    bool *https, struct textbuf *why)
+{
+	struct span rest;
+
+	*https = starts_nocase(text, HTTPS);
+	if (*https)
+		return parse_https(a,
+		    span_make(text.ptr + HTTPS.len, text.len - HTTPS.len), addr,
+		    why);
+	if (has_scheme(text, SPAN("unix:"), &rest))
+		return parse_unix(a, rest, addr, why);
+	if (has_scheme(text, SPAN("srv:"), &rest))
+		return parse_srv(a, rest, addr, why);
+	if (starts_nocase(text, SPAN("http://")))
+		return bad(why, "plain HTTP is written without http://");
+	if (has_slash(text))
+		return bad(why,
+		    "not an address (of the schemes only https://, unix:/path "
+		    "and srv: are known)");
+	return parse_host_port(a, text, addr, why);
+}
+
+void
+address_put_backend(struct textbuf *out, const struct cfg_backend *b)
+{
+	textbuf_put(out, b->https ? HTTPS : SPAN_NONE);
+	textbuf_str(out, b->addr.text);
+}
+
+bool
+address_is_server_name(struct span text)
+{
+	char canonical[INET6_ADDRSTRLEN];
+
+	if (parse_inet(AF_INET, text, canonical) ||
+	    parse_inet(AF_INET6, text, canonical))
+		return true;
+	return is_host_name(text) && !looks_inet4(text) &&
+	    text.ptr[text.len - 1] != '.';
 }
 
 bool

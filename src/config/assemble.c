@@ -1,6 +1,7 @@
 /* From a draft without errors to the struct cfg. */
 #include "evenkeel/config/assemble.h"
 #include "evenkeel/config/items.h"
+#include "evenkeel/config/value.h"
 
 static void *
 field_of(const struct draft_section *s, size_t offset)
@@ -18,6 +19,8 @@ item_size(enum option_type type)
 		return sizeof(struct cfg_backend);
 	case OPTION_STATUSES:
 		return sizeof(struct cfg_statuses);
+	case OPTION_FILES:
+		return sizeof(struct cfg_file);
 	default:
 		return sizeof(void *);
 	}
@@ -41,6 +44,7 @@ put_item(const struct cfg_build *b, const struct draft_item *i, void *to)
 {
 	enum option_type type = i->option->type;
 	const void *pointer = i->text;
+	struct cfg_file file = {i->text, i->line};
 
 	if (type == OPTION_BACKENDS) {
 		memcpy(to, &i->backend, sizeof(i->backend));
@@ -48,6 +52,10 @@ put_item(const struct cfg_build *b, const struct draft_item *i, void *to)
 		memcpy(to, &i->backend.addr, sizeof(i->backend.addr));
 	} else if (type == OPTION_STATUSES) {
 		memcpy(to, &i->statuses, sizeof(i->statuses));
+	} else if (type == OPTION_FILE || type == OPTION_FILES) {
+		if (value_is_word(i->option, span_of(file.path)))
+			file.path = "";
+		memcpy(to, &file, sizeof(file));
 	} else {
 		if (type == OPTION_POOL_NAME || type == OPTION_LISTENER_NAMES)
 			pointer = target(b, i);
@@ -98,7 +106,8 @@ put_section(struct cfg_build *b, struct draft_section *s)
 	case OPTION_LISTENER:
 		l->name = s->name;
 		l->line = s->line;
-		if (l->pool == NULL && cfg->n_pools == 1)
+		if (l->pool == NULL && cfg->n_pools == 1 &&
+		    l->redirect_port == 0)
 			l->pool = &cfg->pools[0];
 		cfg->listeners[s->index] = *l;
 		break;

@@ -28,6 +28,9 @@ object_size(enum option_section kind)
 	return sizeof(struct cfg_global);
 }
 
+_Static_assert(offsetof(struct cfg_file, path) == 0,
+    "no file is an empty text at the offset of the option");
+
 /* Sets the plain options of the section to their defaults. */
 static void
 preset(struct cfg_build *b, struct draft_section *s)
@@ -37,12 +40,13 @@ preset(struct cfg_build *b, struct draft_section *s)
 		struct textbuf why = textbuf_make(NULL, 0);
 		const char *none = "";
 
-		if (o->section != s->kind || !value_is_plain(o))
+		if (o->section != s->kind ||
+		    (!value_is_plain(o) && o->type != OPTION_FILE))
 			continue;
 		if (o->preset != NULL)
 			CHECK(value_parse(o, b->arena, span_of(o->preset),
 				  s->object, &why) != VALUE_BAD);
-		else if (value_is_text(o))
+		else if (value_is_text(o) || o->type == OPTION_FILE)
 			memcpy(
 			    (char *)s->object + o->offset, &none, sizeof(none));
 	}
@@ -64,7 +68,7 @@ section_add(struct cfg_build *b, enum option_section kind, struct span name,
 	if (s->name == NULL || s->object == NULL)
 		return NULL;
 	s->index = b->count[kind]++;
-	s->scope = DRAFT_SCOPE_POOLS + 2 * s->index;
+	s->scope = DRAFT_SCOPE_POOLS + 3 * s->index;
 	preset(b, s);
 	*b->last_section = s;
 	b->last_section = &s->next;

@@ -1,6 +1,7 @@
 /* What only the whole file can tell. */
 #include "evenkeel/config/check.h"
 
+#include "evenkeel/config/check_tls.h"
 #include "evenkeel/config/value.h"
 #include "evenkeel/config/problem.h"
 #include "evenkeel/config/items.h"
@@ -141,7 +142,8 @@ check_backend(
 	const struct cfg_backend *backend = &i->backend;
 	const struct draft_item *first;
 
-	first = names_give(&b->names, s->scope, span_of(backend->addr.text), i);
+	first = names_give(&b->names, s->scope + (backend->https ? 2 : 0),
+	    span_of(backend->addr.text), i);
 	if (first != NULL) {
 		twice(b, s, i, first, "address");
 		return;
@@ -309,7 +311,8 @@ check_pools_of_listeners(struct cfg_build *b)
 
 	for (struct draft_section *s = b->sections; s != NULL; s = s->next)
 		if (s->kind == OPTION_LISTENER && !s->damaged && !s->used &&
-		    !for_all && s->seen[pool - option_table] == 0)
+		    !for_all && s->seen[pool - option_table] == 0 &&
+		    !check_tls_redirects(s))
 			no_pool(b, s);
 }
 
@@ -322,6 +325,17 @@ use_only_pool(struct cfg_build *b)
 			s->used = true;
 }
 
+/* Then nothing ever goes to a pool. */
+static bool
+all_redirect(const struct cfg_build *b)
+{
+	for (const struct draft_section *s = b->sections; s != NULL;
+	     s = s->next)
+		if (s->kind == OPTION_LISTENER && !check_tls_redirects(s))
+			return false;
+	return b->count[OPTION_LISTENER] > 0;
+}
+
 void
 check_draft(struct cfg_build *b)
 {
@@ -329,7 +343,7 @@ check_draft(struct cfg_build *b)
 		no_section(b,
 		    "no [listener NAME] section; at least one is "
 		    "required");
-	if (b->count[OPTION_POOL] == 0 && !b->lost)
+	if (b->count[OPTION_POOL] == 0 && !b->lost && !all_redirect(b))
 		no_section(b,
 		    "no [pool NAME] section; at least one is "
 		    "required");
@@ -339,6 +353,7 @@ check_draft(struct cfg_build *b)
 			check_required(b, s);
 		check_items(b, s);
 		check_caps(b, s);
+		check_tls(b, s);
 	}
 	if (b->count[OPTION_POOL] == 1)
 		use_only_pool(b);

@@ -1,6 +1,7 @@
 /* Pairs of sections, then of their values, then of the elements of lists. */
 #include "evenkeel/config/diff.h"
 
+#include "evenkeel/config/address.h"
 #include "evenkeel/config/pairs.h"
 #include "evenkeel/config/print.h"
 #include "evenkeel/config/sections.h"
@@ -113,9 +114,12 @@ key_of(struct arena *a, const struct option *o, const void *object, size_t i)
 	char room[VALUE_TEXT_MAX];
 	struct textbuf t = textbuf_make(room, sizeof(room));
 
-	if (o->type == OPTION_BACKENDS)
+	if (o->type != OPTION_BACKENDS)
+		print_element(&t, o, object, i);
+	else if (!backend_at(o, object, i)->https)
 		return span_of(backend_at(o, object, i)->addr.text);
-	print_element(&t, o, object, i);
+	else
+		address_put_backend(&t, backend_at(o, object, i));
 	CHECK(!t.full);
 	return span_of(arena_text(a, textbuf_span(&t)));
 }

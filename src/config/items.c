@@ -142,6 +142,20 @@ parse_backend_option(struct arena *a, struct span token,
 	return VALUE_OK;
 }
 
+/* What it is called when it is given no name; NULL: no memory. */
+static const char *
+name_of(struct arena *a, const struct cfg_backend *backend)
+{
+	char room[VALUE_TEXT_MAX];
+	struct textbuf t = textbuf_make(room, sizeof(room));
+
+	if (!backend->https)
+		return backend->addr.text;
+	address_put_backend(&t, backend);
+	CHECK(!t.full);
+	return arena_text(a, textbuf_span(&t));
+}
+
 static enum value_outcome
 parse_backend(struct arena *a, struct span text, struct cfg_backend *backend,
     struct textbuf *why)
@@ -151,14 +165,17 @@ parse_backend(struct arena *a, struct span text, struct cfg_backend *backend,
 
 	if (!next_token(&text, &token))
 		return bad(why, "the address is missing");
-	outcome = address_parse_backend(a, token, &backend->addr, why);
+	outcome = address_parse_backend(
+	    a, token, &backend->addr, &backend->https, why);
 	while (outcome == VALUE_OK && next_token(&text, &token))
 		outcome = parse_backend_option(a, token, backend, why);
 	if (outcome == VALUE_OK && backend->addr.kind == CFG_ADDR_SRV &&
 	    backend->weight > 0)
 		return bad(why, "the weight comes from the SRV record");
-	if (backend->name == NULL)
-		backend->name = backend->addr.text;
+	if (outcome == VALUE_OK && backend->name == NULL)
+		backend->name = name_of(a, backend);
+	if (outcome == VALUE_OK && backend->name == NULL)
+		return VALUE_NO_MEMORY;
 	if (backend->weight == 0)
 		backend->weight = 1;
 	return outcome;
@@ -301,6 +318,16 @@ parse_name(
 }
 
 static enum value_outcome
+parse_file(const struct option *o, struct arena *a, struct span text,
+    const char **path, struct textbuf *why)
+{
+	if (!value_check_text(o, text, why))
+		return VALUE_BAD;
+	*path = arena_text(a, text);
+	return *path != NULL ? VALUE_OK : VALUE_NO_MEMORY;
+}
+
+static enum value_outcome
 parse_element(struct arena *a, struct span text, struct draft_item *item,
     struct textbuf *why)
 {
@@ -312,6 +339,8 @@ parse_element(struct arena *a, struct span text, struct draft_item *item,
 		return address_parse_host(a, text, &item->text, why);
 	if (o->type == OPTION_PATHS)
 		return parse_path(o, a, text, &item->text, why);
+	if (o->type == OPTION_FILE || o->type == OPTION_FILES)
+		return parse_file(o, a, text, &item->text, why);
 	if (o->type == OPTION_CIDRS)
 		return parse_cidr(a, text, &item->text, why);
 	if (o->type == OPTION_POOL_NAME || o->type == OPTION_LISTENER_NAMES)
@@ -383,6 +412,7 @@ take_element(struct cfg_build *b, struct draft_section *s,
 	case VALUE_NO_MEMORY:
 		return;
 	case VALUE_BAD:
+		s->refused[form->option - option_table] = true;
 		problem_begin(&m, b, CFG_ERROR, form->line, s);
 		problem_put_value(&m, form->option, text);
 		textbuf_put(&m.text, textbuf_span(&why));

@@ -54,6 +54,11 @@ static const char intro[] =
     "several values, separated\n"
     "  by commas. Any other key stands once in its section, and a section "
     "once in the file.\n"
+    "- The path of a file may be relative: to the directory that evenkeel was "
+    "started in. Files\n"
+    "  of certificates and keys are read when the configuration is, by "
+    "`check` and at each\n"
+    "  reload, too.\n"
     "- An address to listen on stands once in the whole file, except for "
     "those with port 0. A\n"
     "  pool has each backend address and each backend name once.\n"
@@ -77,7 +82,7 @@ static const char intro[] =
     "request; limits that can\n"
     "never be reached because another one ends the request before; retries "
     "that can carry out\n"
-    "an order twice.\n"
+    "an order twice; TLS to backends that nobody verifies.\n"
     "\n"
     "`evenkeel check` also says what the limits of each pool come to: the "
     "longest time a client\n"
@@ -94,13 +99,16 @@ static const char *const about[OPTION_SECTIONS] = {
     "## [admin]\n\nPages for the operator. Without this section there are "
     "none; an empty section is\nenough to have them.\n",
     "## [listener NAME]\n\nWhere clients connect, and what is asked of their "
-    "requests.\n",
+    "requests. With a certificate\nclients speak TLS, and the n-th "
+    "`tls_key` and `tls_ocsp_staple` belong to the n-th\n`tls_certificate`; "
+    "without, the other `tls_` keys and `alpn` are errors.\n",
     "## [route NAME]\n\nWhich pool answers a request. Routes are tried in "
     "the order of the file, and the first\nthat fits takes the request: its "
     "listener, one of its hosts and one of its paths. What no\nroute takes "
     "goes to the `pool` of the listener.\n",
     "## [pool NAME]\n\nBackends that can stand in for each other, and how "
-    "they are talked to.\n",
+    "they are talked to. The `tls_` keys\nare about backends with "
+    "`https://`, also when they are checked.\n",
 };
 
 /* Text in which a star is a star. */

@@ -42,6 +42,11 @@
 	.section = OPTION_POOL, .offset = offsetof(struct cfg_pool, field)
 #define PERCENT .type = OPTION_PERCENT, .min = 0, .max = 100, .reloadable = true
 #define SWITCH  .type = OPTION_ENUM, .words = "no|yes", .reloadable = true
+/* The ciphers of a listener: ten times what anybody needs. */
+#define CIPHERS_MAX_BYTES 2000
+#define A_FILE            .type = OPTION_FILE, .max = PATH_MAX_BYTES
+#define FILES             .type = OPTION_FILES, .max = PATH_MAX_BYTES, .repeats = true
+#define OF_TLS            .of_tls = true, .reloadable = true
 #define WAIT                                                             \
 	.type = OPTION_DURATION, .min = WAIT_MIN_MS, .max = WAIT_MAX_MS, \
 	.reloadable = true
@@ -170,12 +175,76 @@ const struct option option_table[] = {
     {LISTENER(proxy_protocol), .name = "proxy_protocol", .type = OPTION_ENUM,
 	.words = "off|on", .preset = "off", .reloadable = true,
 	.help = "Every connection must begin with a PROXY protocol header, "
-		"version 1 or 2, that says who the client is."},
+		"version 1 or 2, that says who the client is; on a listener "
+		"with TLS it comes before the handshake."},
     {LISTENER(request_id), .name = "request_id", .type = OPTION_ENUM,
 	.words = "off|backend|both", .preset = "backend", .reloadable = true,
 	.help = "Who is sent the X-Request-Id of a request: nobody, the "
 		"backend, or the backend and the client. Errors made by "
 		"evenkeel always carry it."},
+    {LISTENER(redirect_port), .name = "redirect", .type = OPTION_REDIRECT,
+	.reloadable = true, .without = "requests are answered",
+	.allowed = "https or https:PORT",
+	.help = "Sends every client to the same address with https, on port "
+		"443 or PORT: 301 for GET and HEAD, 308 else. Such a listener "
+		"has no certificate and needs no pool."},
+    {LISTENER(tls_certificates), FILES,
+	.offset_count = offsetof(struct cfg_listener, n_tls_certificates),
+	.name = "tls_certificate", .reloadable = true, .without = "plain HTTP",
+	.allowed = "the path of a PEM file",
+	.help = "Makes the listener speak TLS. The file has a certificate and "
+		"behind it those that lead to its root. Of several the client "
+		"gets the one for the name it asks for (SNI), an exact name "
+		"before a `*.` one, RSA or ECDSA as it can; the first one if "
+		"it asks for none or an unknown one."},
+    {LISTENER(tls_keys), FILES, OF_TLS,
+	.offset_count = offsetof(struct cfg_listener, n_tls_keys),
+	.name = "tls_key", .without = "required with tls_certificate",
+	.allowed = "the path of a PEM file without a passphrase",
+	.help = "The private key of a certificate: the first one of the first "
+		"`tls_certificate`, and so on. `user` must be able to read "
+		"it."},
+    {LISTENER(tls_staples), FILES, OF_TLS,
+	.offset_count = offsetof(struct cfg_listener, n_tls_staples),
+	.name = "tls_ocsp_staple", .words = "none", .without = "none is sent",
+	.allowed = "the path of a DER file, or none",
+	.help = "An OCSP response that clients get with a certificate: the "
+		"first one with the first `tls_certificate`, and so on; `none` "
+		"holds the place of one without."},
+    {LISTENER(tls_ticket_keys), OF_TLS, .name = "tls_ticket_keys", A_FILE,
+	.without = "drawn every hour", .allowed = "the path of a file",
+	.help = "Keys of session tickets, for several balancers with the same "
+		"clients: 48 or 80 random bytes, or lines of their base64, of "
+		"which the first one seals and all open. Read again at each "
+		"reload."},
+    {LISTENER(tls_min_version), OF_TLS, .name = "tls_min_version",
+	.type = OPTION_ENUM, .words = "1.2|1.3", .preset = "1.2",
+	.help = "The oldest version of TLS that clients may use."},
+    {LISTENER(tls_ciphers), OF_TLS, .name = "tls_ciphers", .type = OPTION_TEXT,
+	.max = CIPHERS_MAX_BYTES,
+	.without = "those with forward secrecy and AEAD",
+	.allowed = "names of ciphers with : between them",
+	.help = "The ciphers of TLS 1.2, in the order of preference and in the "
+		"words of OpenSSL. Without it: ECDHE-ECDSA-AES128-GCM-SHA256, "
+		"ECDHE-RSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, "
+		"ECDHE-RSA-AES256-GCM-SHA384, ECDHE-ECDSA-CHACHA20-POLY1305, "
+		"ECDHE-RSA-CHACHA20-POLY1305."},
+    {LISTENER(tls_ciphersuites), OF_TLS, .name = "tls_ciphersuites",
+	.type = OPTION_TEXT, .max = CIPHERS_MAX_BYTES,
+	.without = "all that are good",
+	.allowed = "names of cipher suites with : between them",
+	.help = "The same for TLS 1.3. Without it: TLS_AES_128_GCM_SHA256, "
+		"TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256."},
+    {LISTENER(tls_client_ca), OF_TLS, .name = "tls_client_ca", A_FILE,
+	.without = "clients show none", .allowed = "the path of a PEM file",
+	.help = "Every client must show a certificate that leads to one of "
+		"these. Backends are told its subject as "
+		"X-Client-Cert-Subject, and nobody else can send that "
+		"field."},
+    {LISTENER(alpn), OF_TLS, .name = "alpn", .type = OPTION_ENUM,
+	.words = "http/1.1", .preset = "http/1.1",
+	.help = "The protocol that is agreed on with clients that offer some "
+		"(ALPN); one that offers only others is turned away."},
 
     {ROUTE(listeners), .offset_count = offsetof(struct cfg_route, n_listeners),
 	.name = "listener", .type = OPTION_LISTENER_NAMES, .repeats = true,
@@ -201,10 +270,11 @@ const struct option option_table[] = {
     {POOL(backends), .offset_count = offsetof(struct cfg_pool, n_backends),
 	.name = "backend", .type = OPTION_BACKENDS, .repeats = true,
 	.required = true, .reloadable = true,
-	.allowed = "host:port, [v6]:port, unix:/path or "
+	.allowed = "host:port, [v6]:port, https://host:port, unix:/path or "
 		   "srv:_http._tcp.name, then weight=1..256, max=N, backup "
 		   "and name=X",
-	.help = "A server that can answer any request of the pool. One of "
+	.help = "A server that can answer any request of the pool, over TLS "
+		"when `https://` is before it. One of "
 		"weight 3 gets three times the requests of one of weight 1 "
 		"(the default); `max=` limits its requests in flight; a "
 		"`backup` is used only when no other is usable; its name in "
@@ -244,12 +314,36 @@ const struct option option_table[] = {
 	.help = "The Host that backends see: keep is what the client sent, "
 		"backend is the address of the backend or its host name, with "
 		"the port, anything else is sent as it is."},
+    {POOL(tls_verify), .name = "tls_verify", SWITCH, .of_tls = true,
+	.preset = "yes",
+	.help = "Whether the certificate of an https backend, and the name in "
+		"it, must be good. With no anybody between can read and "
+		"change what is sent."},
+    {POOL(tls_ca), OF_TLS, .name = "tls_ca", A_FILE,
+	.without = "what the system trusts",
+	.allowed = "the path of a PEM file",
+	.help = "The certificates that those of https backends must lead "
+		"to."},
+    {POOL(tls_server_name), OF_TLS, .name = "tls_server_name",
+	.type = OPTION_SERVER_NAME, .without = "the host of the backend",
+	.allowed = "a host name or an IP address, without a port",
+	.help = "The name that https backends are asked for (SNI) and that "
+		"must be in their certificates; an IP address is not asked "
+		"for, but must be there."},
+    {POOL(tls_certificate), OF_TLS, .name = "tls_certificate", A_FILE,
+	.without = "none", .allowed = "the path of a PEM file",
+	.help = "The certificate that https backends are shown, with what "
+		"leads to its root."},
+    {POOL(tls_key), OF_TLS, .name = "tls_key", A_FILE, .without = "none",
+	.allowed = "the path of a PEM file without a passphrase",
+	.help = "The private key of that certificate."},
     {POOL(proxy_protocol), .name = "proxy_protocol", .type = OPTION_ENUM,
 	.words = "off|v1|v2", .preset = "off", .reloadable = true,
 	.help = "The PROXY protocol header that connections to backends begin "
 		"with; each is then used for one request only."},
     {POOL(connect_timeout_ms), .name = "connect_timeout", WAIT, .preset = "2s",
-	.help = "How long connecting to a backend may take."},
+	.help = "How long connecting to a backend may take, the TLS handshake "
+		"with an https one included."},
     {POOL(response_timeout_ms), .name = "response_timeout", WAIT,
 	.preset = "30s",
 	.help = "From the request being sent to the whole head of its final "
@@ -437,6 +531,22 @@ option_global_line(const struct cfg *cfg, struct span name)
 	return o == NULL || cfg->global_lines == NULL
 	    ? 0
 	    : cfg->global_lines[o - option_table];
+}
+
+bool
+option_has_tls(enum option_section s, const void *object)
+{
+	const struct cfg_listener *l = object;
+	const struct cfg_pool *p = object;
+
+	if (s == OPTION_LISTENER)
+		return l->n_tls_certificates > 0;
+	if (s != OPTION_POOL)
+		return false;
+	for (size_t i = 0; i < p->n_backends; i++)
+		if (p->backends[i].https)
+			return true;
+	return false;
 }
 
 const char *

@@ -2,6 +2,7 @@
 #include "evenkeel/config/print.h"
 
 #include "evenkeel/base/check.h"
+#include "evenkeel/config/address.h"
 #include "evenkeel/config/sections.h"
 #include "evenkeel/config/value.h"
 
@@ -41,6 +42,17 @@ print_extra_value(
 }
 
 static bool
+is_address(struct span name, const struct cfg_backend *b)
+{
+	char room[VALUE_TEXT_MAX];
+	struct textbuf t = textbuf_make(room, sizeof(room));
+
+	address_put_backend(&t, b);
+	CHECK(!t.full);
+	return span_equal(name, textbuf_span(&t));
+}
+
+static bool
 is_default_extra(const struct cfg_backend *b, enum print_extra e)
 {
 	switch (e) {
@@ -54,13 +66,13 @@ is_default_extra(const struct cfg_backend *b, enum print_extra e)
 	case PRINT_EXTRAS:
 		break;
 	}
-	return strcmp(b->name, b->addr.text) == 0;
+	return is_address(span_of(b->name), b);
 }
 
 static void
 put_backend(struct textbuf *out, const struct cfg_backend *b)
 {
-	textbuf_str(out, b->addr.text);
+	address_put_backend(out, b);
 	for (enum print_extra e = 0; e < PRINT_EXTRAS; e++) {
 		if (is_default_extra(b, e))
 			continue;
@@ -91,6 +103,7 @@ put_element(
 	const struct cfg_listener *const *listeners = array;
 	const struct cfg_backend *backends = array;
 	const struct cfg_statuses *statuses = array;
+	const struct cfg_file *files = array;
 	const struct cfg_addr *binds = array;
 	const char *const *texts = array;
 
@@ -102,6 +115,9 @@ put_element(
 		textbuf_str(out, listeners[i]->name);
 	else if (o->type == OPTION_STATUSES)
 		put_statuses(out, &statuses[i]);
+	else if (o->type == OPTION_FILES)
+		textbuf_str(
+		    out, files[i].path[0] != '\0' ? files[i].path : o->words);
 	else
 		textbuf_str(out, texts[i]);
 }
@@ -171,6 +187,7 @@ print_value(struct textbuf *out, const struct option *o, const void *object)
 {
 	const char *field = (const char *)object + o->offset;
 	const struct cfg_addr *addr = (const void *)field;
+	const struct cfg_file *file = (const void *)field;
 	const struct cfg_pool *pool;
 
 	if (option_is_list(o)) {
@@ -180,6 +197,8 @@ print_value(struct textbuf *out, const struct option *o, const void *object)
 		textbuf_str(out, pool == NULL ? "" : pool->name);
 	} else if (o->type == OPTION_ADDRESS) {
 		textbuf_str(out, addr->text);
+	} else if (o->type == OPTION_FILE) {
+		textbuf_str(out, file->path);
 	} else {
 		put_one(out, o, object);
 	}
@@ -218,28 +237,31 @@ put_key(struct printer *p, const struct option *o)
 {
 	put_header(p);
 	textbuf_str(p->out, o->name);
-	textbuf_lit(p->out, " = ");
+	textbuf_lit(p->out, " =");
 }
 
 static void
-put_line(struct printer *p, const struct option *o, const char *value)
+put_line(struct printer *p, const struct option *o, struct span value)
 {
 	put_key(p, o);
-	textbuf_str(p->out, value);
+	/* Behind white space these two begin a comment. */
+	if (value.len == 0 || (value.ptr[0] != ';' && value.ptr[0] != '#'))
+		textbuf_byte(p->out, ' ');
+	textbuf_put(p->out, value);
 	textbuf_byte(p->out, '\n');
 }
 
 /* A key that is not set, as a comment. */
 static void
-put_without(struct printer *p, const struct option *o)
+put_comment(struct printer *p, const struct option *o, const char *what)
 {
-	if (!p->defaults || o->without == NULL)
+	if (!p->defaults || what == NULL)
 		return;
 	put_header(p);
 	textbuf_lit(p->out, "; ");
 	put_key(p, o);
-	textbuf_lit(p->out, "(");
-	textbuf_str(p->out, o->without);
+	textbuf_lit(p->out, " (");
+	textbuf_str(p->out, what);
 	textbuf_lit(p->out, ")\n");
 }
 
@@ -250,11 +272,14 @@ put_array(struct printer *p, const struct option *o, const void *object)
 
 	(void)sections_list(o, object, &n);
 	if (n == 0)
-		put_without(p, o);
+		put_comment(p, o, o->without);
 	for (size_t i = 0; i < n; i++) {
-		put_key(p, o);
-		print_element(p->out, o, object, i);
-		textbuf_byte(p->out, '\n');
+		char room[VALUE_TEXT_MAX];
+		struct textbuf t = textbuf_make(room, sizeof(room));
+
+		print_element(&t, o, object, i);
+		CHECK(!t.full);
+		put_line(p, o, textbuf_span(&t));
 	}
 }
 
@@ -268,7 +293,14 @@ put_pool(struct printer *p, const struct option *o, const void *object)
 	if (pool == NULL)
 		return;
 	if (o->required || p->defaults || p->cfg->n_pools > 1)
-		put_line(p, o, pool->name);
+		put_line(p, o, span_of(pool->name));
+}
+
+/* With an option that does not, not even the default reads back. */
+static bool
+applies(const struct option *o, const void *object)
+{
+	return !o->of_tls || option_has_tls(o->section, object);
 }
 
 /* All else: one value, or a list in one line. */
@@ -281,12 +313,13 @@ put_plain(struct printer *p, const struct option *o, const void *object)
 	print_value(&t, o, object);
 	CHECK(!t.full);
 	if (t.len == 0) {
-		put_without(p, o);
-	} else if (p->defaults || o->preset == NULL ||
-	    !span_equal(textbuf_span(&t), span_of(o->preset))) {
-		put_key(p, o);
-		textbuf_put(p->out, textbuf_span(&t));
-		textbuf_byte(p->out, '\n');
+		put_comment(p, o, o->without);
+	} else if (o->preset != NULL &&
+	    span_equal(textbuf_span(&t), span_of(o->preset)) &&
+	    (!p->defaults || !applies(o, object))) {
+		put_comment(p, o, o->preset);
+	} else {
+		put_line(p, o, textbuf_span(&t));
 	}
 }
 

@@ -1,6 +1,7 @@
 #include "evenkeel/config/value.h"
 
 #include "evenkeel/base/num.h"
+#include "evenkeel/config/address.h"
 #include "evenkeel/config/build.h"
 #include "evenkeel/config/nearest.h"
 
@@ -8,6 +9,9 @@ struct unit {
 	const char *name;
 	uint64_t factor; /* 0 ends a list */
 };
+
+/* Where https is when no port is said. */
+#define HTTPS_PORT 443
 
 /* From small to large. */
 static const struct unit durations[] = {
@@ -185,10 +189,44 @@ parse_enum(
 	return false;
 }
 
+bool
+value_is_word(const struct option *o, struct span text)
+{
+	return o->words != NULL && is_one_of(text, o->words);
+}
+
+/* https, or https:PORT. */
+static bool
+parse_redirect(struct span text, uint16_t *port, struct textbuf *why)
+{
+	size_t colon = span_find(text, ':');
+	struct span scheme = span_make(text.ptr, colon);
+	struct nearest near;
+	uint64_t number = HTTPS_PORT;
+
+	if (!span_equal(scheme, SPAN("https"))) {
+		nearest_init(&near, scheme);
+		nearest_offer_words(&near, "https");
+		textbuf_lit(why, "unknown word");
+		put_nearest(why, &near);
+		return false;
+	}
+	text = span_make(text.ptr + colon, text.len - colon);
+	if (span_starts_with(text, SPAN("://")))
+		return bad(why, "clients go to the host they asked for");
+	if (text.len > 0 &&
+	    (!num_parse_u64(
+		 span_make(text.ptr + 1, text.len - 1), UINT16_MAX, &number) ||
+		number == 0))
+		return bad(why, "the port is not a number from 1 to 65535");
+	*port = (uint16_t)number;
+	return true;
+}
+
 /* A path, or one of the words.  A path without a slash that looks like a word
  * would quietly make a file named "sdterr". */
-static bool
-check_text(const struct option *o, struct span text, struct textbuf *why)
+bool
+value_check_text(const struct option *o, struct span text, struct textbuf *why)
 {
 	struct nearest near;
 
@@ -270,7 +308,10 @@ check_any_text(const struct option *o, struct span text, struct textbuf *why)
 		return check_host(text, why);
 	if (o->type == OPTION_TARGET)
 		return check_target(o, text, why);
-	return check_text(o, text, why);
+	if (o->type == OPTION_SERVER_NAME)
+		return address_is_server_name(text) ||
+		    bad(why, "not a host name and not an IP address");
+	return value_check_text(o, text, why);
 }
 
 bool
@@ -321,6 +362,12 @@ value_parse(const struct option *o, struct arena *a, struct span text,
 		if (!parse_enum(o, text, &word, why))
 			return VALUE_BAD;
 		memcpy(field_of(o, object), &word, sizeof(word));
+		return VALUE_OK;
+	}
+	if (o->type == OPTION_REDIRECT) {
+		if (!parse_redirect(text, &number16, why))
+			return VALUE_BAD;
+		memcpy(field_of(o, object), &number16, sizeof(number16));
 		return VALUE_OK;
 	}
 	if (!parse_number(o, text, &number, why))
@@ -387,7 +434,7 @@ number_of(const struct option *o, const void *field)
 		memcpy(&number, field, sizeof(number));
 		return number;
 	}
-	if (o->type == OPTION_PORT) {
+	if (o->type == OPTION_PORT || o->type == OPTION_REDIRECT) {
 		memcpy(&number16, field, sizeof(number16));
 		return number16;
 	}
@@ -396,12 +443,24 @@ number_of(const struct option *o, const void *field)
 }
 
 static void
+put_redirect(struct textbuf *out, uint64_t port)
+{
+	textbuf_lit(out, "https");
+	if (port == HTTPS_PORT)
+		return;
+	textbuf_byte(out, ':');
+	textbuf_u64(out, port);
+}
+
+static void
 put_number(struct textbuf *out, const struct option *o, uint64_t number)
 {
 	/* Without a default, 0 is no value. */
 	if (number == 0 && o->preset == NULL)
 		return;
-	if (o->type == OPTION_DURATION)
+	if (o->type == OPTION_REDIRECT)
+		put_redirect(out, number);
+	else if (o->type == OPTION_DURATION)
 		value_put_duration(out, number);
 	else if (o->type == OPTION_SIZE || o->type == OPTION_SIZE64)
 		value_put_size(out, number);

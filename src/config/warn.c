@@ -2,6 +2,7 @@
 #include "evenkeel/config/warn.h"
 
 #include "evenkeel/config/address.h"
+#include "evenkeel/config/check_tls.h"
 #include "evenkeel/config/items.h"
 #include "evenkeel/config/problem.h"
 #include "evenkeel/config/value.h"
@@ -275,6 +276,7 @@ warn_draft(struct cfg_build *b)
 	const struct draft_section *all = NULL;
 
 	for (struct draft_section *s = b->sections; s != NULL; s = s->next) {
+		check_tls_warn(b, s);
 		if (s->kind == OPTION_POOL)
 			warn_pool(b, s);
 		if (s->kind != OPTION_ROUTE)

@@ -10,8 +10,8 @@
 #define WHY_BYTES    1024
 #define INLINE_BYTES 65536
 
-static void
-print_problems(const char *file, const struct inifile *f)
+void
+cfgfile_print_problems(const char *file, const struct cfg_problem *problems)
 {
 	struct long_text t = {.bytes = NULL};
 
@@ -20,7 +20,7 @@ print_problems(const char *file, const struct inifile *f)
 			long_text_no_memory();
 			return;
 		}
-		cfg_put_problems(&t.out, file, f->problems);
+		cfg_put_problems(&t.out, file, problems);
 	} while (t.out.full);
 	long_text_print(&t, stderr);
 }
@@ -96,7 +96,7 @@ cfgfile_load(const struct args *a, struct inifile *f)
 		fprintf(stderr, "evenkeel: %s: out of memory\n", file);
 	/* A running process has its warnings in its log. */
 	if (f->cfg == NULL || a->verb == ARGS_CHECK)
-		print_problems(file, f);
+		cfgfile_print_problems(file, f->problems);
 	if (f->cfg != NULL)
 		return true;
 	inifile_free(f);

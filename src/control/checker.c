@@ -227,7 +227,7 @@ plan_first(struct check *k, struct places *p)
 static void
 begin_check(struct check *k, struct places *p)
 {
-	probe_init(&k->probe, k->checker->loop, k->member->pool->pool->cfg,
+	probe_init(&k->probe, k->checker->loop, k->member->pool->pool,
 	    k->member->backend, &check_ops, k);
 	k->begun = true;
 	plan_first(k, p);
@@ -243,7 +243,7 @@ go_on(struct check *k, struct places *p)
 	uint64_t interval_us = interval_ms(k) * 1000ULL;
 
 	if (!probe_follow(
-		&k->probe, k->member->pool->pool->cfg, k->member->backend)) {
+		&k->probe, k->member->pool->pool, k->member->backend)) {
 		plan_first(k, p);
 		return;
 	}

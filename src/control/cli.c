@@ -12,6 +12,7 @@
 #include "evenkeel/control/rehearse.h"
 #include "evenkeel/control/reload_verb.h"
 #include "evenkeel/control/report.h"
+#include "evenkeel/control/secure.h"
 #include "evenkeel/control/server.h"
 #include "evenkeel/control/sim_json.h"
 #include "evenkeel/control/simulate.h"
@@ -28,7 +29,7 @@ run_with(const struct args *a, struct inherit *in)
 	struct upgrade_program program;
 	struct server_options o;
 	char control[CFGFILE_PATH_BYTES];
-	bool stopped_well;
+	int code = EXIT_FAILED;
 
 	if (!cfgfile_load(a, &f)) {
 		inherit_tell_failed(in,
@@ -44,9 +45,18 @@ run_with(const struct args *a, struct inherit *in)
 	    .inherit = in,
 	    .program = &program,
 	    .demo = a->demo};
-	stopped_well = server_run(&o);
+	switch (server_run(&o)) {
+	case SERVER_STOPPED:
+		code = 0;
+		break;
+	case SERVER_FAILED:
+		break;
+	case SERVER_REFUSED:
+		code = EXIT_USAGE;
+		break;
+	}
 	inifile_free(&f);
-	return stopped_well ? 0 : EXIT_FAILED;
+	return code;
 }
 
 static int
@@ -102,7 +112,27 @@ put_ini(struct textbuf *out, const struct args *a, const struct cfg *cfg)
 	print_ini(out, cfg, a->defaults);
 }
 
-/* What the user of the configuration could not open, as errors. */
+/* Reads the certificates and keys, and prints what is wrong with them. */
+static bool
+try_secure(const char *file, const struct cfg *cfg)
+{
+	struct secure_base base;
+	struct secure *s;
+	bool good = false;
+
+	secure_base_init(&base, 1);
+	s = secure_load(&base, cfg);
+	if (s == NULL)
+		long_text_no_memory();
+	else
+		cfgfile_print_problems(file, s->problems);
+	good = s != NULL && !s->failed;
+	secure_free(s);
+	secure_base_free(&base);
+	return good;
+}
+
+/* What the user of the configuration could not open or use, as errors. */
 static int
 rehearse(const struct args *a)
 {
@@ -118,8 +148,9 @@ rehearse(const struct args *a)
 		return EXIT_USAGE;
 	good = rehearse_put(
 	    &out, cfgfile_name(a), f.cfg, cfgfile_control(a, f.cfg, control));
-	inifile_free(&f);
 	fwrite(out.ptr, 1, out.len, stderr);
+	good &= try_secure(cfgfile_name(a), f.cfg);
+	inifile_free(&f);
 	return good ? 0 : EXIT_USAGE;
 }
 

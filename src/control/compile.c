@@ -149,6 +149,23 @@ compile_snapshot(struct snapshot *s, const struct cfg *cfg, uint32_t workers)
 }
 
 void
+compile_secure(struct snapshot *s, const struct secure *secure)
+{
+	if (secure == NULL)
+		return;
+	for (size_t i = 0; i < s->n_listeners; i++)
+		s->listeners[i].tls = secure->servers[i];
+	for (size_t i = 0; i < s->n_pools; i++) {
+		struct snapshot_pool *p = &s->pools[i];
+
+		p->tls = secure->clients[i];
+		if (p->tls != NULL)
+			p->terms.tls = tls_client_identity(
+			    p->tls[0], span_of(p->cfg->tls_server_name));
+	}
+}
+
+void
 compile_free(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->n_pools; i++) {

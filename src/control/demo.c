@@ -71,8 +71,9 @@ start_one(struct demo *d, const struct backend *b)
 	struct address bound;
 	int fd;
 
-	/* An address that has a demo backend is not free, either. */
-	if (!address_on_loopback(&b->address) ||
+	/* Certificates are nothing that could be guessed; and an address that
+	 * has a demo backend is not free, either. */
+	if (b->server_name != NULL || !address_on_loopback(&b->address) ||
 	    !listener_bind(&b->address, &fd, 1, &bound, &why))
 		return;
 	to = make_one(d, fd, b);

@@ -13,6 +13,38 @@ loaded_of(const struct cfg *cfg, const struct cfg_problem *problems)
 	return l;
 }
 
+bool
+loaded_is_good(const struct loaded *l)
+{
+	return l->cfg != NULL && (l->secure == NULL || !l->secure->failed);
+}
+
+void
+loaded_put_errors(struct textbuf *out, const char *file, const struct loaded *l)
+{
+	bool secure = l->secure != NULL && l->secure->failed;
+
+	cfg_put_problems(out, file, secure ? l->secure->problems : l->problems);
+}
+
+static void
+each_warning(const struct cfg_problem *p,
+    void (*each)(const struct cfg_problem *p, void *arg), void *arg)
+{
+	for (; p != NULL; p = p->next)
+		if (p->severity == CFG_WARNING)
+			each(p, arg);
+}
+
+void
+loaded_each_warning(const struct loaded *l,
+    void (*each)(const struct cfg_problem *p, void *arg), void *arg)
+{
+	each_warning(l->problems, each, arg);
+	if (l->secure != NULL)
+		each_warning(l->secure->problems, each, arg);
+}
+
 struct loaded *
 loaded_hold(struct loaded *l)
 {
@@ -25,6 +57,7 @@ loaded_release(struct loaded *l)
 {
 	if (l == NULL || --l->refs > 0)
 		return;
+	secure_free(l->secure);
 	if (l->owned)
 		inifile_free(&l->file);
 	free(l);
@@ -46,8 +79,13 @@ load(struct loader *l)
 	to->owned = true;
 	to->cfg = to->file.cfg;
 	to->problems = to->file.problems;
-	if (to->file.no_memory)
+	if (to->cfg != NULL)
+		to->secure = secure_load(l->base, to->cfg);
+	if (to->file.no_memory || (to->cfg != NULL && to->secure == NULL)) {
 		textbuf_lit(&l->why, "out of memory");
+		loaded_release(to);
+		return;
+	}
 	l->loaded = to;
 }
 
@@ -62,11 +100,14 @@ thread(void *arg)
 }
 
 bool
-loader_start(struct loader *l, const char *path, struct mailbox *to, int kind)
+loader_start(struct loader *l, const char *path, struct secure_base *base,
+    struct mailbox *to, int kind)
 {
 	CHECK(!l->running);
-	*l = (struct loader){
-	    .path = path, .to = to, .mail = {.kind = kind, .body = l}};
+	*l = (struct loader){.path = path,
+	    .base = base,
+	    .to = to,
+	    .mail = {.kind = kind, .body = l}};
 	l->why = textbuf_make(l->why_bytes, sizeof(l->why_bytes));
 	l->running = pthread_create(&l->thread, NULL, thread, l) == 0;
 	return l->running;

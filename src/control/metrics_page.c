@@ -5,6 +5,7 @@
 #include "evenkeel/base/num.h"
 #include "evenkeel/control/metrics_health.h"
 #include "evenkeel/control/reload_page.h"
+#include "evenkeel/control/secure_page.h"
 #include "evenkeel/http/metrics.h"
 #include "evenkeel/net/system.h"
 
@@ -287,6 +288,8 @@ metrics_page_put(struct textbuf *out, const struct pages *p)
 	metrics_health_put(out, p);
 	put_queues(out, p);
 	put_connections(out, p);
+	secure_page_put_handshakes(out, p->workers, p->n_workers);
+	secure_page_put_expiries(out, pages_secure(p));
 	reload_page_put_metrics(out, p->reload);
 	metrics_put_family(out, "evenkeel_log_lines_lost_total",
 	    METRICS_COUNTER, "Log lines that could not be written.");

@@ -5,6 +5,7 @@
 #include "evenkeel/base/num.h"
 #include "evenkeel/control/metrics_page.h"
 #include "evenkeel/control/reload_page.h"
+#include "evenkeel/control/secure_page.h"
 #include "evenkeel/net/clock.h"
 
 #define NAME_COLUMN 28U
@@ -214,6 +215,7 @@ pages_put_status_json(struct textbuf *out, const struct pages *p)
 	put_number(out, "rotations_retired", guard_retired(p->guard));
 	put_number(out, "snapshots", registry_alive(p->registry));
 	reload_page_put_json(out, p->reload);
+	secure_page_put_json(out, pages_snapshot(p), pages_secure(p));
 	textbuf_lit(out, ",\"pools\":[");
 	for (size_t i = 0; i < pages_snapshot(p)->n_pools && !out->full; i++) {
 		if (i > 0)
@@ -309,6 +311,8 @@ pages_put_status_text(struct textbuf *out, const struct pages *p)
 	textbuf_u64(out, clients(p));
 	textbuf_lit(out, " client connections\n");
 	reload_page_put_text(out, p->reload, clock_unix_ms());
+	secure_page_put_text(out, pages_snapshot(p), pages_secure(p),
+	    (int64_t)(clock_unix_ms() / 1000));
 	for (size_t i = 0; i < pages_snapshot(p)->n_pools && !out->full; i++)
 		put_pool_text(out, &pages_snapshot(p)->pools[i]);
 }

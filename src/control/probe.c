@@ -6,6 +6,7 @@
 
 #include "evenkeel/control/words.h"
 #include "evenkeel/http/proxyproto.h"
+#include "evenkeel/net/conn_tls.h"
 
 /* Two values of a configuration's line, and what stands around them. */
 #define REQUEST_BYTES (2 * 4096 + 256 + PROXYPROTO_WRITE_BYTES)
@@ -14,11 +15,38 @@ static void probe_on_ready(struct conn *c, void *arg);
 
 static const struct conn_ops probe_ops = {.on_ready = probe_on_ready};
 
+/* A check that is a connection alone is one without TLS, too. */
+static bool
+wants_tls(const struct snapshot_pool *pool, const struct backend *b)
+{
+	return pool->cfg->health == CFG_HEALTH_HTTP && pool->tls != NULL &&
+	    b->server_name != NULL;
+}
+
+static void
+aim_tls(
+    struct probe *p, const struct snapshot_pool *pool, const struct backend *b)
+{
+	const char *name = pool->cfg->tls_server_name;
+
+	p->tls = NULL;
+	p->identity = 0;
+	if (!wants_tls(pool, b))
+		return;
+	/* Control's is behind those of the workers. */
+	p->tls = pool->tls[b->n_lanes];
+	p->identity = pool->terms.tls;
+	p->server_name = name[0] != '\0' ? name : b->server_name;
+}
+
 /* Whom it asks, and by which name. */
 static void
-aim(struct probe *p, const struct cfg_pool *cfg, const struct backend *b)
+aim(struct probe *p, const struct snapshot_pool *pool, const struct backend *b)
 {
+	const struct cfg_pool *cfg = pool->cfg;
+
 	p->cfg = cfg;
+	aim_tls(p, pool, b);
 	p->host = b->host;
 	p->address = b->address;
 	if (cfg->health_port != 0 && b->address.u.any.sa_family != AF_UNIX) {
@@ -30,12 +58,12 @@ aim(struct probe *p, const struct cfg_pool *cfg, const struct backend *b)
 }
 
 void
-probe_init(struct probe *p, struct loop *l, const struct cfg_pool *cfg,
+probe_init(struct probe *p, struct loop *l, const struct snapshot_pool *pool,
     const struct backend *b, const struct probe_ops *ops, void *arg)
 {
 	*p = (struct probe){.loop = l, .ops = ops, .arg = arg};
 	p->conn.fd = -1;
-	aim(p, cfg, b);
+	aim(p, pool, b);
 }
 
 static bool
@@ -72,15 +100,16 @@ same_check(const struct cfg_pool *a, const struct cfg_pool *b)
 
 bool
 probe_follow(
-    struct probe *p, const struct cfg_pool *cfg, const struct backend *b)
+    struct probe *p, const struct snapshot_pool *pool, const struct backend *b)
 {
-	bool same = same_check(p->cfg, cfg);
+	bool same = same_check(p->cfg, pool->cfg) &&
+	    p->identity == (wants_tls(pool, b) ? pool->terms.tls : 0);
 
 	if (!same && p->state != PROBE_IDLE)
 		probe_stop(p);
 	if (p->answer != NULL)
-		p->answer->cfg = cfg;
-	aim(p, cfg, b);
+		p->answer->cfg = pool->cfg;
+	aim(p, pool, b);
 	return same;
 }
 
@@ -90,8 +119,9 @@ void
 probe_stop(struct probe *p)
 {
 	/* A check that was a connection alone leaves nothing to be waited for:
-	 * its port is free again at once. */
-	if (p->conn.bytes_out == 0)
+	 * its port is free again at once.  TLS may have told the backend what
+	 * it does not like. */
+	if (p->conn.bytes_out == 0 && !conn_is_secure(&p->conn))
 		conn_reset(&p->conn);
 	else
 		conn_close(&p->conn);
@@ -159,6 +189,20 @@ fail_with(struct probe *p, int error)
 	}
 }
 
+/* ...or TLS did. */
+static void
+fail_conn(struct probe *p)
+{
+	char why[ANSWER_WHY_BYTES];
+
+	if (p->conn.error != EPROTO || !conn_is_secure(&p->conn)) {
+		fail_with(p, p->conn.error);
+		return;
+	}
+	snprintf(why, sizeof(why), "TLS: %s", conn_why(&p->conn));
+	fail(p, why);
+}
+
 void
 probe_time_out(struct probe *p)
 {
@@ -168,6 +212,8 @@ probe_time_out(struct probe *p)
 	CHECK(p->state != PROBE_IDLE);
 	if (p->state == PROBE_CONNECTING)
 		what = "no connection";
+	else if (p->state == PROBE_HANDSHAKE)
+		what = "no TLS handshake";
 	else if (p->conn.bytes_in == 0)
 		what = "no answer";
 	snprintf(why, sizeof(why), "timed out after %s (%s)",
@@ -205,7 +251,7 @@ read_answer(struct probe *p)
 			fail_answer(p);
 			return;
 		case CONN_ERROR:
-			fail_with(p, c->error);
+			fail_conn(p);
 			return;
 		}
 		switch (answer_take(p->answer, c->in)) {
@@ -251,35 +297,100 @@ put_request(struct textbuf *out, const struct probe *p)
 	    "\r\nAccept: */*\r\nConnection: close\r\n\r\n");
 }
 
+/* False: it has ended. */
+static bool
+send_text(struct probe *p, const struct textbuf *text)
+{
+	CHECK(!text->full);
+	if (conn_write(&p->conn, textbuf_span(text)) == CONN_OK)
+		return true;
+	fail_conn(p);
+	return false;
+}
+
+/* Sends the request, behind what stands in `text` already. */
+static void
+ask(struct probe *p, struct textbuf *text)
+{
+	put_request(text, p);
+	p->answer = malloc(answer_bytes(p->cfg));
+	if (p->answer == NULL) {
+		fail_with(p, ENOMEM);
+		return;
+	}
+	answer_init(p->answer, p->cfg, p->loop->bufs.size);
+	if (!send_text(p, text))
+		return;
+	p->state = PROBE_ANSWER;
+	read_answer(p);
+}
+
+static void
+shake_hands(struct probe *p)
+{
+	char bytes[REQUEST_BYTES];
+	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
+	struct conn *c = &p->conn;
+
+	switch (conn_handshake(c)) {
+	case CONN_OK:
+		ask(p, &out);
+		break;
+	case CONN_AGAIN:
+		break;
+	case CONN_EOF:
+		fail(p, "TLS: closed during the handshake");
+		break;
+	case CONN_ERROR:
+		if (conn_is_secure(c))
+			fail_conn(p);
+		else
+			fail(p, "TLS: the backend speaks plain HTTP");
+		break;
+	}
+}
+
 static void
 connected(struct probe *p)
 {
 	char bytes[REQUEST_BYTES];
 	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
-	bool http = p->cfg->health == CFG_HEALTH_HTTP;
 
 	put_proxy_header(&out, p->cfg);
-	if (http)
-		put_request(&out, p);
-	CHECK(!out.full);
-	if (http) {
-		p->answer = malloc(answer_bytes(p->cfg));
-		if (p->answer == NULL) {
-			fail_with(p, ENOMEM);
-			return;
-		}
-		answer_init(p->answer, p->cfg, p->loop->bufs.size);
-	}
-	if (conn_write(&p->conn, textbuf_span(&out)) != CONN_OK) {
-		fail_with(p, p->conn.error);
+	if (p->cfg->health == CFG_HEALTH_HTTP && p->tls == NULL) {
+		ask(p, &out);
 		return;
 	}
-	if (!http) {
+	if (!send_text(p, &out))
+		return;
+	if (p->tls == NULL) {
 		finish(p, PROBE_OK, "");
 		return;
 	}
-	p->state = PROBE_ANSWER;
-	read_answer(p);
+	/* Want of memory in the kernel: a new socket takes it. */
+	if (!conn_out_empty(&p->conn) ||
+	    !conn_secure_client(
+		&p->conn, p->tls, p->server_name, p->identity, NULL)) {
+		fail_with(p, ENOMEM);
+		return;
+	}
+	p->state = PROBE_HANDSHAKE;
+	shake_hands(p);
+}
+
+static void
+go_on_connecting(struct probe *p)
+{
+	switch (conn_connected(&p->conn)) {
+	case CONN_OK:
+		connected(p);
+		break;
+	case CONN_ERROR:
+		fail_with(p, p->conn.error);
+		break;
+	default:
+		break;
+	}
 }
 
 static void
@@ -287,23 +398,22 @@ probe_on_ready(struct conn *c, void *arg)
 {
 	struct probe *p = arg;
 
-	if (p->state == PROBE_CONNECTING) {
-		switch (conn_connected(c)) {
-		case CONN_OK:
-			connected(p);
-			break;
-		case CONN_ERROR:
-			fail_with(p, c->error);
-			break;
-		default:
-			break;
-		}
-		return;
+	switch (p->state) {
+	case PROBE_IDLE:
+		break;
+	case PROBE_CONNECTING:
+		go_on_connecting(p);
+		break;
+	case PROBE_HANDSHAKE:
+		shake_hands(p);
+		break;
+	case PROBE_ANSWER:
+		if (conn_flush(c) == CONN_ERROR)
+			fail_conn(p);
+		else
+			read_answer(p);
+		break;
 	}
-	if (conn_flush(c) == CONN_ERROR)
-		fail_with(p, c->error);
-	else
-		read_answer(p);
 }
 
 void

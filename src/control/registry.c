@@ -10,6 +10,9 @@
 
 /* A host name (253 bytes), its port, '@' and an address. */
 #define NAME_BYTES 512
+/* A host name and a NUL, or an IP address. */
+#define HOST_BYTES 256
+#define HTTPS_PORT 443
 
 /* A snapshot and what goes with it. */
 struct edition {
@@ -57,6 +60,15 @@ compare_names(const void *one, const void *other)
 			   : strcmp(a->upstream->name, b->upstream->name);
 }
 
+/* Plain before https, and that by name. */
+static int
+compare_security(const struct backend *a, const struct backend *b)
+{
+	if (a->server_name == NULL || b->server_name == NULL)
+		return (a->server_name != NULL) - (b->server_name != NULL);
+	return strcmp(a->server_name, b->server_name);
+}
+
 static int
 compare(const void *one, const void *other)
 {
@@ -71,20 +83,26 @@ compare(const void *one, const void *other)
 		result = a->host.len < b->host.len ? -1 : 1;
 	if (result == 0)
 		result = memcmp(a->host.ptr, b->host.ptr, a->host.len);
-	return result;
+	return result != 0 ? result : compare_security(a, b);
 }
 
 /* What requests without a Host, and checks, call it: its address, or the name
  * that led to it, for one server may answer for many.  The name of an SRV
- * record is no host, and a unix socket has none but this one. */
+ * record is no host, and a unix socket has none but this one.  RFC 9110 4.2.3:
+ * the port of the scheme is the same as none, and not all who are called by
+ * name know that. */
 static void
 put_host(
-    struct textbuf *out, const struct cfg_addr *addr, const struct address *a)
+    struct textbuf *out, const struct cfg_backend *cfg, const struct address *a)
 {
+	const struct cfg_addr *addr = &cfg->addr;
+
 	if (addr->kind == CFG_ADDR_UNIX) {
 		textbuf_lit(out, "localhost");
 	} else if (addr->kind == CFG_ADDR_NAME) {
 		textbuf_str(out, addr->host);
+		if (cfg->https && addr->port == HTTPS_PORT)
+			return;
 		textbuf_byte(out, ':');
 		textbuf_u64(out, addr->port);
 	} else {
@@ -92,28 +110,46 @@ put_host(
 	}
 }
 
+/* What the certificate of an https backend is to bear; NULL: it is plain.  RFC
+ * 6066 3: a host name is without its final dot.  `bytes` has HOST_BYTES. */
+static const char *
+server_name_of(const struct cfg_backend *cfg, char *bytes)
+{
+	struct textbuf name = textbuf_make(bytes, HOST_BYTES - 1);
+
+	if (!cfg->https)
+		return NULL;
+	textbuf_str(&name, cfg->addr.host);
+	CHECK(!name.full);
+	if (name.len > 0 && bytes[name.len - 1] == '.')
+		name.len--;
+	bytes[name.len] = '\0';
+	return bytes;
+}
+
 /* The one that is there, or a new one, and somebody bears its name then.  NULL:
  * no memory. */
 static struct backend *
 find_backend(struct registry *r, struct upstream *u, const char *name,
-    const struct cfg_addr *addr, const struct address *a)
+    const struct cfg_backend *cfg, const struct address *a)
 {
-	char bytes[NAME_BYTES];
+	char bytes[NAME_BYTES], server_name[HOST_BYTES];
 	struct textbuf host = textbuf_make(bytes, sizeof(bytes));
 	struct backend key = {.name = name, .upstream = u, .address = *a};
 	struct backend *const *found;
 	struct backend *b;
 
-	put_host(&host, addr, a);
+	put_host(&host, cfg, a);
 	CHECK(!host.full);
 	key.host = textbuf_span(&host);
+	key.server_name = server_name_of(cfg, server_name);
 	found = tfind(&key, &r->backends, compare);
 	/* Its name may have gone with one that bore it later. */
 	if (found != NULL)
 		return tsearch(*found, &r->names, compare_names) == NULL
 		    ? NULL
 		    : *found;
-	b = backend_create(name, key.host, a, 1, r->n_workers);
+	b = backend_create(name, key.host, a, key.server_name, 1, r->n_workers);
 	if (b == NULL)
 		return NULL;
 	b->upstream = u;
@@ -239,8 +275,8 @@ prepare_found(struct registry *r, struct snapshot_pool *p,
 	if (found->weight > 0)
 		place.weight = found->weight;
 	return add_backend(p,
-	    find_backend(r, p->upstream, bytes, &cfg->addr, &found->address),
-	    place, why);
+	    find_backend(r, p->upstream, bytes, cfg, &found->address), place,
+	    why);
 }
 
 static bool
@@ -262,9 +298,8 @@ prepare_backend(struct registry *r, struct snapshot_pool *p,
 	}
 	if (!address_resolve(&a, &cfg->addr, why))
 		return false;
-	return add_backend(p,
-	    find_backend(r, p->upstream, cfg->name, &cfg->addr, &a), place,
-	    why);
+	return add_backend(
+	    p, find_backend(r, p->upstream, cfg->name, cfg, &a), place, why);
 }
 
 static size_t
@@ -322,6 +357,7 @@ prepare(struct registry *r, struct edition *e, struct textbuf *why)
 
 	if (!compile_snapshot(&e->s, cfg, r->n_workers) || !prepare_holds(r, e))
 		return no_memory(why);
+	compile_secure(&e->s, e->from->secure);
 	e->s.serial = ++r->serial;
 	e->s.no_pool = r->no_pool;
 	for (size_t i = 0; i < cfg->n_pools; i++)

@@ -197,16 +197,34 @@ keep_restarts(const struct reload *r, struct cfg_global *g)
 	g->pid_file = first->pid_file;
 }
 
+/* What the files say, and then what is in others that they name. */
+static bool
+put_differences(struct textbuf *out, const struct diff *d,
+    const struct secure *now, const struct secure *next)
+{
+	bool good = true;
+
+	/* Else it would say that nothing has changed. */
+	if (!secure_changed(now, next) || diff_any(d))
+		good = diff_put(out, d);
+	secure_put_changes(out, now, next);
+	return good;
+}
+
 /* What is different, as text.  False: no memory. */
 static bool
-compare(struct reload *r, const struct cfg *next)
+compare(struct reload *r, const struct loaded *next)
 {
 	static const struct diff_ops ops = {.in_flight = in_flight};
 	struct blocks memory = {NULL};
 	struct arena work;
-	struct cfg old = *registry_snapshot(r->parts.apply->registry)->cfg;
-	struct diff d = {
-	    .old = &old, .new = next, .work = &work, .ops = &ops, .arg = r};
+	const struct loaded *now = registry_loaded(r->parts.apply->registry);
+	struct cfg old = *now->cfg;
+	struct diff d = {.old = &old,
+	    .new = next->cfg,
+	    .work = &work,
+	    .ops = &ops,
+	    .arg = r};
 	bool good;
 
 	keep_restarts(r, &old.global);
@@ -214,10 +232,20 @@ compare(struct reload *r, const struct cfg *next)
 		if (!long_text_more(&r->next))
 			return false;
 		arena_init(&work, blocks_more, &memory);
-		good = diff_put(&r->next.out, &d);
+		good = put_differences(
+		    &r->next.out, &d, now->secure, next->secure);
 		blocks_free(&memory);
 	} while (good && r->next.out.full);
 	return good;
+}
+
+static void
+log_warning(const struct cfg_problem *p, void *arg)
+{
+	const struct reload *r = arg;
+
+	log_message(r->parts.log, LOG_LEVEL_WARN, "%s:%u: %s", r->parts.file,
+	    p->line, p->text);
 }
 
 /* All errors, as text. */
@@ -227,7 +255,7 @@ put_problems(struct reload *r, const struct loaded *l)
 	do {
 		if (!long_text_more(&r->next))
 			return;
-		cfg_put_problems(&r->next.out, r->parts.file, l->problems);
+		loaded_put_errors(&r->next.out, r->parts.file, l);
 	} while (r->next.out.full);
 }
 
@@ -235,7 +263,7 @@ static void
 apply(struct reload *r, struct loaded *l)
 {
 	struct long_text why = {.bytes = NULL};
-	bool applied = compare(r, l->cfg);
+	bool applied = compare(r, l);
 
 	if (!applied) {
 		names_rollback(r->parts.names);
@@ -255,9 +283,7 @@ apply(struct reload *r, struct loaded *l)
 	text_clear(&why);
 	r->generation++;
 	r->state = RELOAD_SWAPPING;
-	for (const struct cfg_problem *p = l->problems; p != NULL; p = p->next)
-		log_message(r->parts.log, LOG_LEVEL_WARN, "%s:%u: %s",
-		    r->parts.file, p->line, p->text);
+	loaded_each_warning(l, log_warning, r);
 	r->parts.on_applied(r->parts.arg);
 }
 
@@ -314,9 +340,9 @@ reload_loaded(struct reload *r)
 	r->loader.loaded = NULL;
 	if (r->held != NULL)
 		refuse_with(r, "", span_of(r->held));
-	else if (l == NULL || l->file.no_memory)
+	else if (l == NULL)
 		refuse_with(r, "", textbuf_span(&r->loader.why));
-	else if (l->cfg != NULL) {
+	else if (loaded_is_good(l)) {
 		wait_for_names(r, l);
 		return;
 	} else {
@@ -358,8 +384,8 @@ start(struct reload *r)
 		refuse_with(r, "",
 		    SPAN("started without a file: there is nothing to read "
 			 "again"));
-	else if (!loader_start(
-		     &r->loader, r->parts.file, r->parts.mail, r->parts.kind))
+	else if (!loader_start(&r->loader, r->parts.file, r->parts.base,
+		     r->parts.mail, r->parts.kind))
 		refuse_with(r, "", SPAN("no thread to be had"));
 }
 

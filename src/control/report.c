@@ -46,7 +46,12 @@ put_listener(struct textbuf *out, const struct cfg_listener *l)
 		textbuf_byte(out, ' ');
 		textbuf_str(out, l->binds[i].text);
 	}
-	if (l->pool != NULL) {
+	if (l->n_tls_certificates > 0)
+		textbuf_lit(out, ", tls");
+	if (l->redirect_port != 0) {
+		textbuf_lit(out, " -> redirected to https, port ");
+		textbuf_u64(out, l->redirect_port);
+	} else if (l->pool != NULL) {
 		textbuf_lit(out, " -> pool ");
 		textbuf_str(out, l->pool->name);
 	}

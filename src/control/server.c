@@ -132,13 +132,18 @@ tell_who_waits(struct server *s)
 }
 
 static void
+log_warning(const struct cfg_problem *p, void *arg)
+{
+	const struct server *s = arg;
+
+	log_message(s->ring, LOG_LEVEL_WARN, "%s:%u: %s", s->apply.file,
+	    p->line, p->text);
+}
+
+static void
 log_warnings(struct server *s)
 {
-	const struct cfg_problem *p;
-
-	for (p = s->o->warnings; p != NULL; p = p->next)
-		log_message(s->ring, LOG_LEVEL_WARN, "%s:%u: %s", s->apply.file,
-		    p->line, p->text);
+	loaded_each_warning(registry_loaded(s->registry), log_warning, s);
 }
 
 /* All workers have the first configuration. */
@@ -274,6 +279,8 @@ take_down(struct server *s)
 	}
 	binds_free(&s->binds);
 	registry_free(s->registry);
+	secure_free(s->secure);
+	secure_base_free(&s->base);
 	if (s->log != NULL)
 		log_free(s->log);
 	free(s->workers);
@@ -281,15 +288,24 @@ take_down(struct server *s)
 	free(s->threads);
 }
 
-bool
+static enum server_end
+end_of(const struct server *s, bool started)
+{
+	if (started)
+		return SERVER_STOPPED;
+	return s->refused ? SERVER_REFUSED : SERVER_FAILED;
+}
+
+enum server_end
 server_run(const struct server_options *o)
 {
 	struct server *s = calloc(1, sizeof(*s));
+	enum server_end result;
 	bool started = false;
 
 	if (s == NULL) {
 		fputs("evenkeel: out of memory\n", stderr);
-		return false;
+		return SERVER_FAILED;
 	}
 	s->o = o;
 	s->why = textbuf_make(s->why_bytes, sizeof(s->why_bytes));
@@ -303,11 +319,12 @@ server_run(const struct server_options *o)
 		log_message(s->ring, LOG_LEVEL_INFO, "evenkeel stopped");
 	}
 	take_down(s);
-	if (!started) {
+	result = end_of(s, started);
+	if (result == SERVER_FAILED)
 		fprintf(
 		    stderr, "evenkeel: %.*s\n", (int)s->why.len, s->why.ptr);
+	if (!started)
 		inherit_tell_failed(s->o->inherit, textbuf_span(&s->why));
-	}
 	free(s);
-	return started;
+	return result;
 }

@@ -287,8 +287,8 @@ make_backends(struct sim_world *w)
 
 	for (size_t i = 0; i < w->cfg->n_backends; i++) {
 		const struct cfg_backend *c = &w->cfg->backends[i];
-		struct backend *b =
-		    backend_create(c->name, SPAN_NONE, &nowhere, c->weight, 1);
+		struct backend *b = backend_create(
+		    c->name, SPAN_NONE, &nowhere, NULL, c->weight, 1);
 
 		if (b == NULL)
 			return false;

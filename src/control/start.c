@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "evenkeel/base/num.h"
+#include "evenkeel/control/cfgfile.h"
 #include "evenkeel/control/handover.h"
 #include "evenkeel/control/sizes.h"
 #include "evenkeel/control/stop.h"
@@ -41,6 +42,13 @@ fail_path(struct server *s, const char *what, const char *path)
 	textbuf_str(&s->why, path);
 	textbuf_lit(&s->why, ": ");
 	return fail(s, strerror(error));
+}
+
+/* As messages name the configuration. */
+static const char *
+file_of(const struct server *s)
+{
+	return s->o->file[0] != '\0' ? s->o->file : "command line";
 }
 
 /* Nobody but the process that this one takes over from. */
@@ -114,6 +122,33 @@ open_logs(struct server *s)
 			return fail(s, "out of memory");
 	}
 	return log_start(s->log) || fail(s, "no thread for the log to be had");
+}
+
+/* All are printed; what is told to others is the first. */
+static bool
+refuse(struct server *s)
+{
+	const struct cfg_problem *p = s->secure->problems;
+	const char *file = file_of(s);
+
+	cfgfile_print_problems(file, s->secure->problems);
+	s->refused = true;
+	textbuf_str(&s->why, file);
+	textbuf_byte(&s->why, ':');
+	textbuf_u64(&s->why, p->line);
+	textbuf_lit(&s->why, ": ");
+	return fail(s, p->text);
+}
+
+/* As the user that reads them again at each reload. */
+static bool
+load_secure(struct server *s)
+{
+	secure_base_init(&s->base, s->n_workers);
+	s->secure = secure_load(&s->base, s->o->cfg);
+	if (s->secure == NULL)
+		return fail(s, "out of memory");
+	return !s->secure->failed || refuse(s);
 }
 
 static const struct names_ops server_names_ops = {
@@ -190,6 +225,7 @@ make_parts(struct server *s)
 	    .kind = SERVER_LOADED,
 	    .log = s->ring,
 	    .first = s->o->cfg,
+	    .base = &s->base,
 	    .on_applied = server_on_applied,
 	    .arg = s};
 
@@ -206,7 +242,7 @@ make_parts(struct server *s)
 	admin_init(&s->admin, s->loop, s->o->inherit, s->ring);
 	admin_serve(&s->admin, &admin_ops, &s->pages);
 	s->apply = (struct apply){.loop = s->loop,
-	    .file = s->o->file[0] != '\0' ? s->o->file : "command line",
+	    .file = file_of(s),
 	    .registry = s->registry,
 	    .guard = s->guard,
 	    .shared = &s->shared,
@@ -256,6 +292,8 @@ apply_first(struct server *s)
 
 	if (first == NULL)
 		return fail(s, "out of memory");
+	first->secure = s->secure;
+	s->secure = NULL;
 	applied = apply_config(&s->apply, first, &s->why);
 	if (applied)
 		names_commit(s->names, s->o->cfg);
@@ -319,8 +357,8 @@ bool
 start_all(struct server *s)
 {
 	s->n_workers = sizes_workers(s->o->cfg);
-	return nobody_runs(s) && change_user(s) && open_logs(s) &&
-	    make_loop(s) && make_workers(s) && make_parts(s) &&
+	return nobody_runs(s) && change_user(s) && load_secure(s) &&
+	    open_logs(s) && make_loop(s) && make_workers(s) && make_parts(s) &&
 	    look_up_names(s) && apply_first(s) && open_door(s) &&
 	    start_demo(s) && take_place(s);
 }

@@ -9,6 +9,7 @@ struct reason {
 
 static const struct reason reasons[H1_ERRORS] = {
     [H1_OK] = {"no error", 0},
+    [H1_E_TLS] = {"a TLS handshake where plain HTTP is spoken", 400},
     [H1_E_METHOD] = {"invalid method", 400},
     [H1_E_TARGET] = {"invalid request target", 400},
     [H1_E_VERSION] = {"invalid HTTP version", 400},

@@ -5,13 +5,14 @@
 /* Longest name of the table below; same_nocase compares up to 24 bytes. */
 #define NAME_LONGEST 19
 
+/* Of X-Forwarded-* and X-Request-Id; of X-Client-Cert-Subject. */
+#define X_NAME_SHORTEST 12
+#define X_NAME_LONGEST  21
+
 struct known {
-	char name[NAME_LONGEST + 1]; /* in lower case */
+	char name[X_NAME_LONGEST + 1]; /* in lower case */
 	uint8_t id;
 };
-
-/* Of X-Forwarded-* and X-Request-Id. */
-#define X_NAME_SHORTEST 12
 
 /* By length; no two of the same length begin with the same letter. */
 static const struct known known[] = {
@@ -145,7 +146,11 @@ lookup_x(struct span name, bool *underscore)
 	static const char prefix[] = "x-forwarded-";
 	static const struct known request_id = {
 	    "x-request-id", H1_FIELD_X_REQUEST_ID};
+	static const struct known subject = {
+	    "x-client-cert-subject", H1_FIELD_X_CLIENT_CERT_SUBJECT};
 
+	if (name.len == X_NAME_LONGEST && (name.ptr[2] | 0x20) == 'c')
+		return confirm(name, &subject, underscore);
 	if (!same(name.ptr, prefix, X_NAME_SHORTEST, underscore))
 		return name.len == X_NAME_SHORTEST
 		    ? confirm(name, &request_id, underscore)

@@ -1,5 +1,7 @@
 #include "evenkeel/http/forward.h"
 
+#include "evenkeel/base/num.h"
+
 #define BIT(id) (1U << (id))
 
 /* RFC 9110 7.6.1, and those that were never registered but behave so. */
@@ -15,7 +17,7 @@
 	(HOP_BY_HOP | BIT(H1_FIELD_HOST) | BIT(H1_FIELD_CONTENT_LENGTH) | \
 	    BIT(H1_FIELD_TRAILER) | BIT(H1_FIELD_EXPECT) |                \
 	    BIT(H1_FIELD_X_FORWARDED) | BIT(H1_FIELD_FORWARDED) |         \
-	    BIT(H1_FIELD_X_REQUEST_ID))
+	    BIT(H1_FIELD_X_REQUEST_ID) | BIT(H1_FIELD_X_CLIENT_CERT_SUBJECT))
 
 #define RESPONSE_DROPS (HOP_BY_HOP | BIT(H1_FIELD_CONTENT_LENGTH))
 
@@ -155,22 +157,32 @@ put_request_line(struct textbuf *out, const struct h1_head *h, const char *base,
 	textbuf_lit(out, "\r\n");
 }
 
+/* A line whose name, colon and space are a literal. */
+static inline void
+put_line(struct textbuf *out, struct span name, struct span value)
+{
+	char *p = textbuf_claim(out, name.len + value.len + 2);
+
+	if (p == NULL)
+		return;
+	p = textbuf_part(textbuf_part(p, name), value);
+	(void)textbuf_part(p, SPAN("\r\n"));
+}
+
 static void
 put_length(struct textbuf *out, uint64_t length)
 {
-	textbuf_lit(out, "Content-Length: ");
-	textbuf_u64(out, length);
-	textbuf_lit(out, "\r\n");
+	char digits[NUM_U64_DIGITS];
+
+	put_line(out, SPAN("Content-Length: "),
+	    span_make(digits, num_put_u64(digits, length)));
 }
 
 static void
 put_request_id(struct textbuf *out, struct span id)
 {
-	if (id.len == 0)
-		return;
-	textbuf_lit(out, "X-Request-Id: ");
-	textbuf_put(out, id);
-	textbuf_lit(out, "\r\n");
+	if (id.len > 0)
+		put_line(out, SPAN("X-Request-Id: "), id);
 }
 
 /* RFC 9110 7.8: Upgrade goes hop by hop, so that it is written anew.  h2c is

@@ -348,8 +348,7 @@ put_x_host(struct textbuf *out, struct span host)
 	textbuf_lit(out, "\r\n");
 }
 
-/* The usual case, on the way of every request: as few puts as can be. */
-static inline void
+static void
 put_x_new(struct textbuf *out, const struct forwarded *f, struct span host)
 {
 	if (f->client_ip.len > 0) {
@@ -357,20 +356,32 @@ put_x_new(struct textbuf *out, const struct forwarded *f, struct span host)
 		textbuf_put(out, f->client_ip);
 		textbuf_lit(out, "\r\n");
 	}
-	if (host.len == 0) {
-		put_x_proto(out, f->https);
+	put_x_proto(out, f->https);
+	put_x_host(out, host);
+}
+
+#define X_FOR   "X-Forwarded-For: "
+#define X_HTTP  "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: "
+#define X_HTTPS "\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: "
+
+/* The same on the way of nearly every request: both are known. */
+static inline void
+put_x_usual(struct textbuf *out, const struct forwarded *f, struct span host)
+{
+	const size_t fixed = SPAN(X_FOR X_HTTP "\r\n").len;
+	char *p =
+	    textbuf_claim(out, fixed + f->https + f->client_ip.len + host.len);
+
+	if (p == NULL)
 		return;
-	}
+	p = textbuf_part(p, SPAN(X_FOR));
+	p = textbuf_part(p, f->client_ip);
 	if (f->https)
-		textbuf_lit(out,
-		    "X-Forwarded-Proto: https\r\n"
-		    "X-Forwarded-Host: ");
+		p = textbuf_part(p, SPAN(X_HTTPS));
 	else
-		textbuf_lit(out,
-		    "X-Forwarded-Proto: http\r\n"
-		    "X-Forwarded-Host: ");
-	textbuf_put(out, host);
-	textbuf_lit(out, "\r\n");
+		p = textbuf_part(p, SPAN(X_HTTP));
+	p = textbuf_part(p, host);
+	(void)textbuf_part(p, SPAN("\r\n"));
 }
 
 static void
@@ -481,6 +492,23 @@ put_forwarded(struct textbuf *out, const struct forwarded *f,
 	textbuf_lit(out, "\r\n");
 }
 
+/* RFC 9110 5.5: it was made of what somebody else signed, so that it is looked
+ * at once more before it becomes a line of ours. */
+static void
+put_subject(struct textbuf *out, struct span subject)
+{
+	const char *end;
+
+	if (subject.len == 0)
+		return;
+	end = subject.ptr + subject.len;
+	if (octets_skip_text(subject.ptr, end) != end)
+		return;
+	textbuf_lit(out, "X-Client-Cert-Subject: ");
+	textbuf_put(out, subject);
+	textbuf_lit(out, "\r\n");
+}
+
 /* All but the usual case, which shall not pay for them. */
 static void __attribute__((noinline))
 put_unusual(struct textbuf *out, const struct forwarded *f,
@@ -494,14 +522,16 @@ put_unusual(struct textbuf *out, const struct forwarded *f,
 	}
 	if ((f->mode & FORWARDED_RFC7239) != 0)
 		put_forwarded(out, f, h, base, host);
+	put_subject(out, f->subject);
 }
 
 void
 forwarded_put(struct textbuf *out, const struct forwarded *f,
     const struct h1_head *h, const char *base, struct span host)
 {
-	if (f->mode == FORWARDED_X && !f->trusted)
-		put_x_new(out, f, host);
-	else if (f->mode != FORWARDED_OFF)
+	if (f->mode == FORWARDED_X && !f->trusted && f->subject.len == 0 &&
+	    f->client_ip.len > 0 && host.len > 0)
+		put_x_usual(out, f, host);
+	else
 		put_unusual(out, f, h, base, host);
 }

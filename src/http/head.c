@@ -81,6 +81,9 @@ line_end(const struct scan *s)
 	return limit < s->end ? limit : s->end;
 }
 
+/* RFC 8446 5.1: the first byte of a handshake. */
+#define TLS_RECORD 0x16
+
 static enum state
 on_start(struct scan *s)
 {
@@ -95,7 +98,10 @@ on_start(struct scan *s)
 		return START_LF;
 	}
 	if (!octets_is(*s->p, OCTETS_TOKEN))
-		return bad(s->h, *s->p == '\n' ? H1_E_LINE_END : H1_E_METHOD);
+		return bad(s->h,
+		    *s->p == '\n'             ? H1_E_LINE_END
+			: *s->p == TLS_RECORD ? H1_E_TLS
+					      : H1_E_METHOD);
 	h->start = offset(s);
 	s->mark = s->p;
 	return METHOD;

@@ -9,6 +9,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "evenkeel/net/tls.h"
+#include "evenkeel/net/tls_io.h"
+
 #define CONN_MAGIC 0x436f6e6eU
 
 bool
@@ -120,11 +123,23 @@ conn_connected(struct conn *c)
 	return CONN_OK;
 }
 
+/* Its end is said to whom it may still reach. */
+static void
+leave_tls(struct conn *c)
+{
+	if (c->out == NULL && !c->resetting)
+		tls_say_end(c);
+	tls_free(c->tls);
+	c->tls = NULL;
+}
+
 void
 conn_close(struct conn *c)
 {
 	if (c->fd < 0)
 		return;
+	if (c->tls != NULL)
+		leave_tls(c);
 	loop_task_cancel(&c->again);
 	event_del(&c->event);
 	close(c->fd);
@@ -142,6 +157,7 @@ conn_reset(struct conn *c)
 	if (c->fd < 0)
 		return;
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	c->resetting = true;
 	conn_close(c);
 }
 
@@ -154,7 +170,13 @@ conn_refuse(int fd)
 void
 conn_shutdown(struct conn *c)
 {
-	if (c->fd >= 0)
+	if (c->fd < 0)
+		return;
+	if (c->tls != NULL)
+		tls_say_end(c);
+	if (c->tls != NULL && c->out != NULL)
+		c->fin = true;
+	else
 		shutdown(c->fd, SHUT_WR);
 }
 
@@ -163,6 +185,8 @@ conn_recv(struct conn *c, void *p, size_t len, size_t *got)
 {
 	ssize_t n;
 
+	if (__builtin_expect(c->tls != NULL, 0))
+		return tls_recv(c, p, len, got);
 	*got = 0;
 	if (c->eof_read)
 		return CONN_EOF;
@@ -289,6 +313,8 @@ conn_splice_in(struct conn *c, struct pipe *p, size_t max, size_t *got)
 
 	CHECK(p->len == 0 && max > 0);
 	*got = 0;
+	if (c->tls != NULL)
+		return failed(c, EINVAL);
 	if (c->eof_read)
 		return CONN_EOF;
 	if (!c->readable && !c->unsure)
@@ -323,6 +349,8 @@ conn_splice_out(struct conn *c, struct pipe *p)
 	ssize_t n;
 
 	CHECK(p->len > 0 && c->out == NULL);
+	if (c->tls != NULL)
+		return failed(c, EINVAL);
 	if (!c->writable)
 		return CONN_AGAIN;
 	do
@@ -366,14 +394,22 @@ conn_unload(struct conn *c, struct pipe *p)
 	return true;
 }
 
-uint32_t
-conn_unsent(const struct conn *c)
+static uint32_t
+in_kernel(const struct conn *c)
 {
 	int n = 0;
 
 	if (c->fd < 0 || ioctl(c->fd, SIOCOUTQ, &n) != 0 || n < 0)
 		return 0;
 	return (uint32_t)n;
+}
+
+uint32_t
+conn_unsent(const struct conn *c)
+{
+	uint32_t n = in_kernel(c);
+
+	return c->out == NULL ? n : n + buf_raw_len(c->out);
 }
 
 void
@@ -406,6 +442,8 @@ conn_send(struct conn *c, const struct iovec *piece, int n, size_t *sent)
 	size_t want = 0;
 	ssize_t done;
 
+	if (__builtin_expect(c->tls != NULL, 0))
+		return tls_send(c, piece, n, sent);
 	*sent = 0;
 	if (!c->writable)
 		return CONN_AGAIN;
@@ -435,6 +473,8 @@ conn_keep(struct conn *c, struct span bytes)
 
 	if (bytes.len == 0)
 		return true;
+	if (c->tls != NULL)
+		return tls_keep(c, bytes);
 	if (b == NULL) {
 		b = c->out = buf_get(&c->loop->bufs);
 		if (b == NULL)
@@ -478,6 +518,8 @@ conn_flush(struct conn *c)
 
 	if (b == NULL)
 		return CONN_OK;
+	if (c->tls != NULL)
+		return tls_flush(c);
 	piece = (struct iovec){buf_raw(b), buf_raw_len(b)};
 	result = conn_send(c, &piece, 1, &sent);
 	b->raw += (uint32_t)sent;

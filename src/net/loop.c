@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "evenkeel/net/clock.h"
+#include "evenkeel/net/tls.h"
 
 /* What an event base opens at most. */
 #define LOOP_FILES 4
@@ -188,6 +189,7 @@ loop_free(struct loop *l)
 	event_free(l->tick);
 	alarms_close(l);
 	event_base_free(l->base);
+	tls_io_free(l->tls);
 	buf_pool_close(&l->bufs);
 	pipe_pool_close(&l->pipes);
 	free(l);

@@ -184,6 +184,8 @@ in_start(struct flow *f, const struct flow_input *in)
 		return go(f, FLOW_PICKING, FLOW_PICK);
 	case FLOW_EV_NO_ROUTE:
 		return reply(f, 404, ACCESS_END_NO_ROUTE, 0);
+	case FLOW_EV_REDIRECTED:
+		return reply(f, in->status, ACCESS_END_OK, 0);
 	default:
 		return ended_early(f, in);
 	}

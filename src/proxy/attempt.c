@@ -2,8 +2,10 @@
 
 #include <errno.h>
 
+#include "evenkeel/net/conn_tls.h"
 #include "evenkeel/proxy/exchange.h"
 #include "evenkeel/proxy/picker.h"
+#include "evenkeel/proxy/request.h"
 #include "evenkeel/proxy/worker.h"
 
 void
@@ -40,7 +42,7 @@ attempt_lease(struct attempt *a, struct backend *backend, uint64_t max_idle_ms)
 {
 	struct worker *w = exchange_worker(a->x);
 
-	a->back = pool_lease(w, backend, max_idle_ms, a);
+	a->back = pool_lease(w, backend, max_idle_ms, a->x->terms.tls, a);
 	if (a->back == NULL)
 		return false;
 	begin(a, backend);
@@ -106,6 +108,99 @@ connect_failed(struct attempt *a, int error)
 	return CONN_ERROR;
 }
 
+/* ---- TLS ---- */
+
+static void
+count_handshake(const struct attempt *a, enum stats_handshake how)
+{
+	counter_add(&a->back->w->stats.tls_handshakes[STATS_BACKEND][how], 1);
+}
+
+static enum conn_io
+tls_failed(struct attempt *a, const char *why)
+{
+	count_handshake(a, STATS_FAILED);
+	a->outcome = ACCESS_TLS_FAILED;
+	a->why = why;
+	return CONN_ERROR;
+}
+
+static enum conn_io
+secure_failed(struct attempt *a)
+{
+	struct conn *c = &a->back->conn;
+
+	/* It may be the session that it does not take. */
+	tls_slot_clear(&a->back->lane->session);
+	a->starved = starves(c->error);
+	if (a->starved)
+		return tls_failed(a, "out of memory");
+	return tls_failed(a,
+	    c->error == EPROTO
+		? conn_why(c)
+		: "backend reset the connection in the TLS handshake");
+}
+
+/* The PROXY header goes before the handshake; a new socket takes it. */
+static bool
+send_proxy_header(struct attempt *a)
+{
+	struct textbuf out = worker_scratch(exchange_worker(a->x));
+	struct conn *c = &a->back->conn;
+	enum conn_io io;
+
+	if (a->x->pool->cfg->proxy_protocol == CFG_PROXY_PROTOCOL_OFF)
+		return true;
+	request_put_proxy(a->x, &out);
+	io = conn_write(c, textbuf_span(&out));
+	return io == CONN_OK && conn_out_empty(c);
+}
+
+static bool
+begin_tls(struct attempt *a)
+{
+	struct worker *w = exchange_worker(a->x);
+	const struct snapshot_pool *pool = a->x->pool;
+	const char *name = pool->cfg->tls_server_name[0] != '\0'
+	    ? pool->cfg->tls_server_name
+	    : a->backend->server_name;
+
+	CHECK(pool->tls != NULL);
+	a->back->conn.error = ENOMEM;
+	return send_proxy_header(a) &&
+	    conn_secure_client(&a->back->conn, pool->tls[w->index], name,
+		a->x->terms.tls, &a->back->lane->session);
+}
+
+/* The TCP connection stands: what else it takes until it can be asked. */
+static enum conn_io
+stands(struct attempt *a)
+{
+	struct conn *c = &a->back->conn;
+
+	if (a->backend->server_name != NULL) {
+		if (!conn_is_secure(c) && !begin_tls(a))
+			return secure_failed(a);
+		switch (conn_handshake(c)) {
+		case CONN_OK:
+			break;
+		case CONN_AGAIN:
+			return CONN_AGAIN;
+		case CONN_EOF:
+			return tls_failed(a,
+			    "backend closed the connection in the TLS "
+			    "handshake");
+		case CONN_ERROR:
+			return secure_failed(a);
+		}
+		count_handshake(
+		    a, conn_resumed(c) ? STATS_RESUMED : STATS_FULL);
+		a->bytes_before_out = c->bytes_out;
+	}
+	a->connected_us = loop_now_us(c->loop);
+	return CONN_OK;
+}
+
 enum conn_io
 attempt_connect(struct attempt *a, struct backend *backend)
 {
@@ -119,9 +214,8 @@ attempt_connect(struct attempt *a, struct backend *backend)
 	io = pool_connect(w, backend, a, &a->back, &error);
 	if (io == CONN_ERROR)
 		return connect_failed(a, error);
-	if (io == CONN_OK)
-		a->connected_us = loop_now_us(w->loop);
-	return io;
+	a->back->tls = a->x->terms.tls;
+	return io == CONN_OK ? stands(a) : io;
 }
 
 enum conn_io
@@ -132,9 +226,7 @@ attempt_connected(struct attempt *a)
 
 	if (io == CONN_ERROR)
 		return connect_failed(a, c->error);
-	if (io == CONN_OK)
-		a->connected_us = loop_now_us(c->loop);
-	return io;
+	return io == CONN_OK ? stands(a) : io;
 }
 
 bool
@@ -179,11 +271,43 @@ starved(struct attempt *a)
 	return fail(a, ACCESS_RESET, "out of memory");
 }
 
+/* The connection failed in a call: of want here, of TLS, or of the backend. */
+static enum attempt_head
+broken(struct attempt *a, const char *why)
+{
+	struct conn *c = &a->back->conn;
+
+	if (starves(c->error))
+		return starved(a);
+	/* TLS 1.3 lets us send before the backend has judged our certificate:
+	 * nothing of it was taken. */
+	if (!a->reused && conn_was_refused(c) && !attempt_got_any(a)) {
+		a->bytes_before_out = c->bytes_out;
+		return fail(a, ACCESS_TLS_FAILED, conn_why(c));
+	}
+	return ended(a, c->error == EPROTO ? conn_why(c) : why);
+}
+
+/* What could not be sent may have been refused before: the alert is there to be
+ * read. */
+static bool
+says_why(struct attempt *a)
+{
+	struct conn *c = &a->back->conn;
+
+	if (!conn_is_secure(c) || a->reused)
+		return false;
+	c->readable = true;
+	return conn_fill(c) == CONN_ERROR && conn_was_refused(c);
+}
+
 void
 attempt_send_failed(struct attempt *a)
 {
 	if (a->back != NULL && starves(a->back->conn.error))
 		(void)starved(a);
+	else if (a->back != NULL && says_why(a))
+		(void)broken(a, "");
 	else if (!attempt_sent_any(a) && !a->reused)
 		fail(a, ACCESS_CONNECT_FAILED,
 		    "connection ended before the request was sent");
@@ -267,9 +391,7 @@ attempt_read_head(struct attempt *a, enum h1_method method)
 			    "backend closed the connection "
 			    "before a response");
 		case CONN_ERROR:
-			if (starves(c->error))
-				return starved(a);
-			return ended(a, "backend reset the connection");
+			return broken(a, "backend reset the connection");
 		}
 	}
 }
@@ -326,6 +448,12 @@ attempt_end(struct attempt *a, bool reusable, const struct snapshot_terms *t)
 	    &b->w->stats.backend_in, b->conn.bytes_in - a->bytes_before_in);
 	counter_add(
 	    &b->w->stats.backend_out, b->conn.bytes_out - a->bytes_before_out);
+	/* Its time ran out, or its client left. */
+	if (conn_is_secure(&b->conn) && a->connected_us == 0 &&
+	    a->outcome != ACCESS_TLS_FAILED)
+		counter_add(
+		    &b->w->stats.tls_handshakes[STATS_BACKEND][STATS_FAILED],
+		    1);
 	conn_release_in(&b->conn);
 	if (reusable)
 		pool_return(b, t->keepalive_share, t->keepalive_timeout_ms,

@@ -37,7 +37,7 @@ host_of(struct span host, const struct address *a)
 
 struct backend *
 backend_create(const char *name, struct span host, const struct address *a,
-    uint32_t weight, uint32_t workers)
+    const char *server_name, uint32_t weight, uint32_t workers)
 {
 	struct backend *b = lines(1, sizeof(*b));
 
@@ -45,8 +45,11 @@ backend_create(const char *name, struct span host, const struct address *a,
 		return NULL;
 	b->name = strdup(name);
 	b->host = host_of(host, a);
+	if (server_name != NULL)
+		b->server_name = strdup(server_name);
 	b->lanes = lines(workers, sizeof(*b->lanes));
-	if (b->name == NULL || b->host.ptr == NULL || b->lanes == NULL) {
+	if (b->name == NULL || b->host.ptr == NULL || b->lanes == NULL ||
+	    (server_name != NULL && b->server_name == NULL)) {
 		backend_free(b);
 		return NULL;
 	}
@@ -66,10 +69,13 @@ backend_free(struct backend *b)
 {
 	if (b == NULL)
 		return;
-	for (uint32_t i = 0; i < b->n_lanes; i++)
+	for (uint32_t i = 0; i < b->n_lanes; i++) {
 		CHECK(list_empty(&b->lanes[i].idle));
+		tls_slot_clear(&b->lanes[i].session);
+	}
 	free(b->lanes);
 	free((void *)(uintptr_t)b->name);
+	free((void *)(uintptr_t)b->server_name);
 	free((void *)(uintptr_t)b->host.ptr);
 	free(b);
 }

@@ -2,15 +2,16 @@
 
 #include <stdlib.h>
 
-#include "evenkeel/http/proxyproto.h"
+#include "evenkeel/net/conn_tls.h"
 #include "evenkeel/proxy/exchange.h"
+#include "evenkeel/proxy/greeting.h"
 #include "evenkeel/proxy/picker.h"
 #include "evenkeel/proxy/worker.h"
 
 #define CLIENT_MAGIC 0x436c6965U
 
 enum client_state {
-	CLIENT_GREETING, /* its PROXY header is not complete */
+	CLIENT_GREETING, /* of what comes before a request not all is there */
 	CLIENT_IDLE,     /* no byte of a request is there */
 	CLIENT_BUSY,     /* an exchange has the connection */
 	CLIENT_LINGER,   /* FIN is sent; what comes is thrown away */
@@ -33,12 +34,9 @@ struct client {
 	uint32_t send_timeout_ms;  /* of its last exchange */
 	uint32_t unsent;           /* of the answer, when last looked at */
 	uint64_t counted_in, counted_out;
-	struct ip peer;
-	uint16_t peer_port;
-	bool trusted;
+	struct exchange_peer peer;
 	bool leaving; /* its listener is gone */
-	uint8_t ip_len;
-	char ip[ADDRESS_IP_BYTES];
+	enum greeting_step greeting;
 };
 
 static void client_next(struct client *c);
@@ -63,6 +61,7 @@ client_free(struct loop_task *t)
 	struct client *c = LOOP_TASK_OWNER(t, struct client, task);
 
 	c->magic = 0;
+	free(c->peer.subject);
 	free(c);
 }
 
@@ -115,17 +114,21 @@ idle_timeout(const struct client *c)
 static void
 client_idle(struct client *c)
 {
+	uint32_t wait_ms;
+
 	if (c->leaving) {
 		client_end(c, false);
 		return;
 	}
 	c->state = CLIENT_IDLE;
 	conn_release_in(&c->conn);
+	wait_ms = idle_timeout(c);
+	if (c->w->hurrying && c->conn.bytes_in == 0)
+		wait_ms = CLIENT_FIRST_STOP_MS;
 	/* Before a stop closes it: a request may have come already. */
-	if (c->w->draining)
+	else if (c->w->hurrying)
 		c->conn.readable = true;
-	loop_arm(
-	    c->w->loop, &c->timer, loop_now_ms(c->w->loop) + idle_timeout(c));
+	loop_arm(c->w->loop, &c->timer, loop_now_ms(c->w->loop) + wait_ms);
 	/* A request that came early: its turn is after everybody else's. */
 	if (c->conn.in != NULL || c->conn.readable || c->conn.eof_read)
 		loop_ready(c->w->loop, &c->task);
@@ -149,6 +152,8 @@ client_linger_on(struct client *c)
 	uint64_t until = c->conn.bytes_in + CLIENT_LINGER_BYTES;
 	enum conn_io io = CONN_OK;
 
+	if (!conn_out_empty(&c->conn))
+		(void)!conn_flush(&c->conn);
 	while (io == CONN_OK && c->conn.bytes_in < until) {
 		io = conn_fill(&c->conn);
 		client_drop_input(c);
@@ -215,7 +220,9 @@ client_on_done(void *arg, enum exchange_after after)
 		break;
 	case EXCHANGE_CLOSE_AGREED:
 		conn_release_in(&c->conn);
-		if (c->conn.in == NULL && !c->conn.readable)
+		/* What says that TLS ends may have to wait for room. */
+		if (c->conn.in == NULL && !c->conn.readable &&
+		    (c->conn.writable || !conn_is_secure(&c->conn)))
 			client_end(c, false);
 		else
 			client_linger(c);
@@ -240,8 +247,8 @@ judge(struct client *c)
 	const struct snapshot_listener *l = snapshot_listener_of(s, c->front);
 
 	c->serial = s->serial;
-	c->trusted = l->n_trusted > 0 &&
-	    cidr_contains(l->trusted, l->n_trusted, &c->peer);
+	c->peer.trusted = l->n_trusted > 0 &&
+	    cidr_contains(l->trusted, l->n_trusted, &c->peer.ip);
 }
 
 static void
@@ -250,10 +257,7 @@ begin_exchange(struct client *c)
 	const struct exchange_from from = {.w = c->w,
 	    .conn = &c->conn,
 	    .front = c->front,
-	    .client_ip = span_make(c->ip, c->ip_len),
-	    .peer = c->peer,
-	    .peer_port = c->peer_port,
-	    .trusted = c->trusted,
+	    .peer = &c->peer,
 	    .ops = &client_exchange_ops,
 	    .arg = c};
 
@@ -287,6 +291,9 @@ client_on_ready(struct conn *conn, void *arg)
 		client_greet(c);
 		break;
 	case CLIENT_IDLE:
+		/* The last of the handshake. */
+		if (!conn_out_empty(conn))
+			(void)!conn_flush(conn);
 		if (conn->readable)
 			client_next(c);
 		break;
@@ -311,7 +318,7 @@ client_on_task(struct loop_task *t)
 	CHECK(client_ok(c));
 	if (c->state == CLIENT_IDLE)
 		client_next(c);
-	if (c->w->draining && c->state == CLIENT_BUSY)
+	if (c->w->hurrying && c->state == CLIENT_BUSY)
 		exchange_hurry(c->exchange);
 }
 
@@ -324,88 +331,57 @@ client_on_timer(struct wheel_timer *t, uint64_t now_ms)
 	CHECK(client_ok(c));
 	if (c->state == CLIENT_LINGER && linger_longer(c, now_ms))
 		return;
+	if (c->state == CLIENT_GREETING && c->greeting == GREETING_SHAKE)
+		greeting_timed_out(c->w, &c->conn);
 	if (c->state != CLIENT_BUSY)
 		client_end(c, false);
 }
 
-/* Who it is, by its socket or by its PROXY header. */
-static void
-note_peer(struct client *c, struct ip peer, uint16_t port)
-{
-	struct textbuf text = textbuf_make(c->ip, sizeof(c->ip));
-
-	c->peer = peer;
-	c->peer_port = port;
-	ip_put(&text, &peer);
-	c->ip_len = (uint8_t)text.len;
-	c->serial = 0;
-}
-
-static void
-greeted(struct client *c, const struct proxyproto_parsed *p)
-{
-	struct buf *in = c->conn.in;
-
-	in->raw += (uint32_t)p->len;
-	in->start = in->mid = in->raw;
-	if (p->header.family == PROXYPROTO_INET4 ||
-	    p->header.family == PROXYPROTO_INET6)
-		note_peer(
-		    c, ip_unmap(p->header.source.ip), p->header.source.port);
-	client_idle(c);
-}
-
-/* Reads the PROXY header, which comes before everything else. */
+/* What comes before the first request. */
 static void
 client_greet(struct client *c)
 {
-	struct proxyproto_parsed p;
-	enum conn_io io;
+	struct greeting g = {.w = c->w,
+	    .conn = &c->conn,
+	    .front = c->front,
+	    .peer = &c->peer,
+	    .step = c->greeting};
+	enum greeting_result result = greeting_run(&g);
 
-	/* Bounded: a header has an end, and the buffer, too. */
-	for (;;) {
-		const struct buf *in = c->conn.in;
-
-		if (in != NULL && buf_raw_len(in) > 0)
-			switch (proxyproto_parse(
-			    span_make(in->data + in->raw, buf_raw_len(in)),
-			    &p)) {
-			case PROXYPROTO_DONE:
-				greeted(c, &p);
-				return;
-			case PROXYPROTO_BAD:
-				log_message(c->w->log, LOG_LEVEL_WARN,
-				    "%s: %.*s: no PROXY header: %s",
-				    c->front->name, c->ip_len, c->ip,
-				    proxyproto_error_text(p.error));
-				client_end(c, false);
-				return;
-			case PROXYPROTO_MORE:
-				break;
-			}
-		io = conn_fill(&c->conn);
-		if (io == CONN_AGAIN)
-			return;
-		if (io != CONN_OK) {
-			client_end(c, false);
-			return;
-		}
+	c->greeting = g.step;
+	c->serial = 0;
+	switch (result) {
+	case GREETING_MORE:
+		break;
+	case GREETING_DONE:
+		client_idle(c);
+		break;
+	case GREETING_MISPLACED:
+		client_next(c);
+		break;
+	case GREETING_REFUSED:
+		client_linger(c);
+		break;
+	case GREETING_GONE:
+		client_end(c, false);
+		break;
 	}
 }
 
 static void
 client_begin(struct client *c)
 {
-	const struct cfg_listener *cfg =
-	    snapshot_listener_of(c->w->snapshot, c->front)->cfg;
+	const struct snapshot_listener *l =
+	    snapshot_listener_of(c->w->snapshot, c->front);
 
-	if (cfg->proxy_protocol == CFG_OFF) {
+	if (!greeting_wanted(l)) {
 		client_idle(c);
 		return;
 	}
 	c->state = CLIENT_GREETING;
 	loop_arm(c->w->loop, &c->timer,
-	    loop_now_ms(c->w->loop) + cfg->header_timeout_ms);
+	    loop_now_ms(c->w->loop) + l->cfg->header_timeout_ms);
+	client_greet(c);
 }
 
 void
@@ -427,9 +403,10 @@ client_accept(
 	}
 	c->magic = CLIENT_MAGIC;
 	c->w = w;
+
 	c->bind = bind;
 	c->front = worker_front(w, bind);
-	note_peer(c, address_ip(peer),
+	greeting_note_peer(&c->peer, address_ip(peer),
 	    address_port(&(struct address){
 		.u.storage = *(const struct sockaddr_storage *)peer}));
 	wheel_timer_init(&c->timer, client_on_timer);
@@ -448,7 +425,9 @@ client_drain(struct client *c)
 		c->conn.readable = true;
 		client_next(c);
 	}
-	if (c->state == CLIENT_GREETING)
+	/* A handshake that has begun is as good as a request. */
+	if (c->state == CLIENT_GREETING &&
+	    (c->greeting != GREETING_SHAKE || conn_wire_in(&c->conn) == 0))
 		client_end(c, false);
 	else if (c->state == CLIENT_BUSY)
 		exchange_hurry(c->exchange);

@@ -1,6 +1,7 @@
 #include "evenkeel/proxy/deadline.h"
 
 #include "evenkeel/base/num.h"
+#include "evenkeel/net/conn_tls.h"
 #include "evenkeel/proxy/request.h"
 #include "evenkeel/proxy/worker.h"
 
@@ -50,6 +51,18 @@ waits_for(const struct exchange *x)
 	}
 }
 
+static uint64_t
+came(const struct conn *c)
+{
+	return conn_is_secure(c) ? conn_wire_in(c) : c->bytes_in;
+}
+
+static uint64_t
+went(const struct conn *c)
+{
+	return conn_is_secure(c) ? conn_wire_out(c) : c->bytes_out;
+}
+
 static struct exchange_mark
 mark_now(const struct exchange *x)
 {
@@ -58,14 +71,16 @@ mark_now(const struct exchange *x)
 	struct exchange_mark m = {.who = who};
 
 	if (who == WAIT_ANYBODY)
-		m.bytes = x->from.conn->bytes_in + x->from.conn->bytes_out;
+		m.bytes = came(x->from.conn) + went(x->from.conn);
 	else if (who == WAIT_CLIENT_SENDS)
-		m.bytes = x->from.conn->bytes_in;
+		/* Before a head begins, what carries nothing is none. */
+		m.bytes = x->flow.state == FLOW_START ? x->from.conn->bytes_in
+						      : came(x->from.conn);
 	else if (who == WAIT_CLIENT_TAKES)
-		m.bytes = x->from.conn->bytes_out;
+		m.bytes = went(x->from.conn);
 	else if (back != NULL)
-		m.bytes = who == WAIT_BACKEND_SENDS ? back->conn.bytes_in
-						    : back->conn.bytes_out;
+		m.bytes = who == WAIT_BACKEND_SENDS ? came(&back->conn)
+						    : went(&back->conn);
 	return m;
 }
 

@@ -400,6 +400,11 @@ run_awaiting(struct exchange *x, struct flow_input *in)
 {
 	struct textbuf none = worker_scratch(x->from.w);
 
+	/* A backend that has broken off is found out before more is taken for
+	 * it than can be sent again. */
+	if (!x->upload_over && x->attempt.back->conn.readable &&
+	    conn_out_empty(x->from.conn) && response_read(x, in))
+		return true;
 	if (!x->upload_over && request_pump(x, &none, in))
 		return true;
 	if (conn_flush(x->from.conn) == CONN_ERROR) {
@@ -564,7 +569,7 @@ make_id(struct exchange *x)
 	struct worker *w = x->from.w;
 
 	x->id_len = EXCHANGE_ID_BYTES;
-	x->client = x->from.client_ip;
+	x->client = span_make(x->from.peer->text, x->from.peer->text_len);
 	memcpy(x->id, w->id_prefix, sizeof(w->id_prefix));
 	num_put_hex_padded(x->id + sizeof(w->id_prefix), rng_next(&w->rng));
 }

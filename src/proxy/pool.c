@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "evenkeel/base/num.h"
+#include "evenkeel/net/conn_tls.h"
 #include "evenkeel/proxy/attempt.h"
 #include "evenkeel/proxy/picker.h"
 #include "evenkeel/proxy/queue.h"
@@ -68,16 +69,25 @@ pool_sure_ms(const struct lane *lane)
 	return lane->kept_ms == 0 ? POOL_FRESH_MS : lane->kept_ms / 2;
 }
 
+/* Of TLS something may have come that says nothing: a session ticket. */
+static bool
+is_quiet(struct conn *c)
+{
+	if (!conn_is_secure(c) || conn_fill(c) != CONN_AGAIN)
+		return false;
+	conn_release_in(c);
+	return true;
+}
+
 static void
 back_on_ready(struct conn *c, void *arg)
 {
 	struct back *b = arg;
 
-	(void)c;
 	CHECK(back_ok(b));
 	if (b->user != NULL)
 		attempt_on_back(b->user);
-	else if (c->readable) {
+	else if (c->readable && !is_quiet(c)) {
 		learn(b);
 		pool_close(b);
 	}
@@ -102,7 +112,7 @@ back_on_age(struct wheel_timer *t, uint64_t now_ms)
 
 struct back *
 pool_lease(struct worker *w, struct backend *backend, uint64_t max_idle_ms,
-    struct attempt *user)
+    uint64_t tls, struct attempt *user)
 {
 	struct lane *lane = &backend->lanes[w->index];
 	uint64_t now_ms = loop_now_ms(w->loop);
@@ -111,7 +121,8 @@ pool_lease(struct worker *w, struct backend *backend, uint64_t max_idle_ms,
 		struct back *b = LIST_OWNER(lane->idle.next, struct back, link);
 		uint64_t age_ms = now_ms - b->idle_since_ms;
 
-		if (b->conn.readable || age_ms >= b->idle_limit_ms) {
+		if (b->conn.readable || age_ms >= b->idle_limit_ms ||
+		    b->tls != tls) {
 			pool_close(b);
 			continue;
 		}
@@ -191,6 +202,7 @@ pool_return(
 	/* Anything that came beyond the response belongs to nobody. */
 	if (b->conn.readable || !conn_out_empty(&b->conn) ||
 	    b->conn.in != NULL || b->lane->n_idle >= share ||
+	    (conn_is_secure(&b->conn) && conn_has_part(&b->conn)) ||
 	    wanted_elsewhere(b) || picker_over_max(b->backend) ||
 	    atomic_load(&b->backend->draining)) {
 		pool_close(b);

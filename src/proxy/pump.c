@@ -402,7 +402,9 @@ ended(struct pump *p, const struct conn *source, enum conn_io io)
 	case CONN_AGAIN:
 		return PUMP_WANT_SOURCE;
 	case CONN_EOF:
-		if (!h1_body_complete_at_eof(&p->body))
+		/* RFC 9112 9.8: cut off, maybe by somebody in between. */
+		if (!h1_body_complete_at_eof(&p->body) ||
+		    (source->cut && !p->loose))
 			return PUMP_TRUNCATED;
 		p->ended = true;
 		return PUMP_DONE;
@@ -437,7 +439,7 @@ take_into_pipe(struct pump *p, struct conn *source, uint64_t share)
 /* Takes more from the source, of which nothing is left.  PUMP_DONE: came or
  * ended well. */
 static enum pump_result __attribute__((noinline))
-take(struct pump *p, struct conn *source)
+take(struct pump *p, struct conn *source, const struct conn *sink)
 {
 	enum pump_result result;
 	uint64_t share;
@@ -446,6 +448,8 @@ take(struct pump *p, struct conn *source)
 	if (p->body.kind == H1_BODY_LENGTH && !p->forgotten &&
 	    source->readable && h1_body_ahead(&p->body) >= PUMP_BULK_BYTES)
 		p->bulk = true;
+	if (conn_is_secure(source) || conn_is_secure(sink))
+		p->unpiped = true;
 	share = pipe_share(p, source);
 	if (share > 0 && p->pipe == NULL)
 		p->pipe = pipe_get(&source->loop->pipes);
@@ -527,7 +531,7 @@ round_trip(struct pump *p, struct conn *source, struct conn *sink,
 		return hand_over(p, source, sink, head);
 	if (p->ended)
 		return PUMP_DONE;
-	return take(p, source);
+	return take(p, source, sink);
 }
 
 /* What waits in front of the body: 1xx heads, the rest of a head or chunk. */

@@ -9,6 +9,8 @@ reply_reason(unsigned status)
 		unsigned status;
 		const char *reason;
 	} reasons[] = {
+	    {301, "Moved Permanently"},
+	    {308, "Permanent Redirect"},
 	    {400, "Bad Request"},
 	    {404, "Not Found"},
 	    {405, "Method Not Allowed"},
@@ -70,6 +72,19 @@ reply_error(enum access_end end, enum access_outcome last)
 }
 
 static void
+put_https_only(struct textbuf *out, struct span host)
+{
+	textbuf_lit(out, "\nThis port speaks HTTPS: ask for ");
+	if (host.len == 0)
+		textbuf_lit(out, "an address that begins with https://");
+	else
+		textbuf_lit(out, "https://");
+	textbuf_put(out, host);
+	if (host.len > 0)
+		textbuf_byte(out, '/');
+}
+
+static void
 put_text(struct textbuf *out, const struct reply *r)
 {
 	textbuf_u64(out, r->status);
@@ -79,6 +94,8 @@ put_text(struct textbuf *out, const struct reply *r)
 		textbuf_lit(out, ": ");
 		textbuf_put(out, r->why);
 	}
+	if (r->https_only)
+		put_https_only(out, r->host);
 	textbuf_lit(out, "\nrequest id: ");
 	textbuf_put(out, r->id);
 	textbuf_byte(out, '\n');
@@ -97,8 +114,14 @@ put_head(struct textbuf *out, const struct reply *r, size_t length)
 	textbuf_u64(out, length);
 	textbuf_lit(out, "\r\nX-Request-Id: ");
 	textbuf_put(out, r->id);
-	textbuf_lit(out, "\r\nProxy-Status: evenkeel; error=");
-	textbuf_str(out, r->error);
+	if (r->error != NULL) {
+		textbuf_lit(out, "\r\nProxy-Status: evenkeel; error=");
+		textbuf_str(out, r->error);
+	}
+	if (r->location != NULL) {
+		textbuf_lit(out, "\r\nLocation: ");
+		redirect_put(out, r->location);
+	}
 	if (r->status == 503) {
 		textbuf_lit(out, "\r\nRetry-After: ");
 		textbuf_u64(out, REPLY_RETRY_AFTER_S);

@@ -2,8 +2,16 @@
 
 #include "evenkeel/http/forward.h"
 #include "evenkeel/http/proxyproto.h"
+#include "evenkeel/http/redirect.h"
+#include "evenkeel/net/conn_tls.h"
 #include "evenkeel/proxy/deadline.h"
 #include "evenkeel/proxy/worker.h"
+
+const char *
+request_base(const struct exchange *x)
+{
+	return x->from.conn->in->data + x->head_off;
+}
 
 bool
 request_idempotent(const struct exchange *x)
@@ -52,7 +60,7 @@ cookie_value(const struct exchange *x, const char *base, struct span name)
 uint64_t
 request_hash(const struct exchange *x)
 {
-	const char *base = x->from.conn->in->data + x->head_off;
+	const char *base = request_base(x);
 	struct span path;
 
 	switch (x->pool->hash) {
@@ -96,7 +104,7 @@ believe(struct exchange *x, const char *base)
 {
 	const struct forwarded_walk walk = {
 	    .mode = (enum forwarded_mode)x->listener->cfg->forwarded,
-	    .peer = x->from.peer,
+	    .peer = x->from.peer->ip,
 	    .trusted = x->listener->trusted,
 	    .n_trusted = x->listener->n_trusted};
 	struct ip client = forwarded_client(&x->head, base, &walk);
@@ -110,6 +118,24 @@ believe(struct exchange *x, const char *base)
 		return;
 	memcpy(x->id, id.ptr, id.len);
 	x->id_len = (uint8_t)id.len;
+}
+
+static struct flow_input __attribute__((noinline)) misplaced(struct exchange *x)
+{
+	x->why = "plain HTTP came to a TLS port";
+	return (struct flow_input){.event = FLOW_EV_CLIENT_BAD, .status = 400};
+}
+
+static struct flow_input __attribute__((noinline))
+redirected(struct exchange *x)
+{
+	if (x->framing.host.len == 0) {
+		x->why = "a request without Host cannot be redirected";
+		return (struct flow_input){
+		    .event = FLOW_EV_CLIENT_BAD, .status = 400};
+	}
+	return (struct flow_input){.event = FLOW_EV_REDIRECTED,
+	    .status = redirect_status((enum h1_method)x->head.method)};
 }
 
 static struct flow_input
@@ -130,19 +156,21 @@ head_complete(struct exchange *x)
 		x->head_off = in->raw;
 		base = buf_raw(in);
 	}
-	if (x->from.trusted)
+	if (x->from.peer->trusted)
 		believe(x, base);
 	in->raw += x->head.len;
 	in->base = in->start = in->mid = in->raw;
 	pump_init(
 	    &x->upload, &x->framing, x->framing.body == H1_BODY_CHUNKED, false);
+	if (x->from.peer->misplaced)
+		return misplaced(x);
 	x->upload.limit = cfg->max_body_size;
 	if (cfg->max_body_size != 0 && x->framing.length > cfg->max_body_size) {
 		x->why = "request body is larger than max_body_size";
 		return (struct flow_input){
 		    .event = FLOW_EV_CLIENT_BAD, .status = 413};
 	}
-	return routed(x, base);
+	return cfg->redirect_port != 0 ? redirected(x) : routed(x, base);
 }
 
 /* The client ended while its head was incomplete. */
@@ -165,6 +193,18 @@ make_room(struct conn *c)
 	buf_compact(c->in);
 	return buf_room(c->in) > 0 ||
 	    buf_extend(&c->loop->bufs, &c->in, c->loop->bufs.size);
+}
+
+/* A head that comes in a record which does not end has begun as well. */
+static void __attribute__((noinline)) time_record(struct exchange *x)
+{
+	if (exchange_begun(x))
+		return;
+	if (!conn_has_part(x->from.conn))
+		x->head_deadline_ms = 0;
+	else if (x->head_deadline_ms == 0)
+		x->head_deadline_ms = loop_now_ms(x->from.w->loop) +
+		    x->listener->cfg->header_timeout_ms;
 }
 
 bool
@@ -198,6 +238,8 @@ request_read_head(struct exchange *x, struct flow_input *in)
 		case CONN_OK:
 			break;
 		case CONN_AGAIN:
+			if (conn_is_secure(c))
+				time_record(x);
 			return false;
 		case CONN_EOF:
 		case CONN_ERROR:
@@ -211,15 +253,14 @@ _Static_assert((int)CFG_FORWARDED_X == (int)FORWARDED_X &&
 	(int)CFG_FORWARDED_BOTH == (int)FORWARDED_BOTH,
     "the words of `forwarded` are its bits");
 
-/* The first bytes of a new connection to a backend that wants to know. */
-static void __attribute__((noinline))
-put_proxy_header(const struct exchange *x, struct textbuf *out)
+void
+request_put_proxy(const struct exchange *x, struct textbuf *out)
 {
 	struct proxyproto p = {.family = PROXYPROTO_UNKNOWN};
 	struct address local;
 
-	p.source.ip = x->from.peer;
-	p.source.port = x->from.peer_port;
+	p.source.ip = x->from.peer->ip;
+	p.source.port = x->from.peer->port;
 	if (address_of_socket(&local, x->from.conn->fd)) {
 		p.destination.ip = address_ip(&local.u.any);
 		p.destination.port = address_port(&local);
@@ -238,12 +279,15 @@ put_proxy_header(const struct exchange *x, struct textbuf *out)
 static void
 put_request_head(struct exchange *x, struct textbuf *out)
 {
+	const struct exchange_peer *peer = x->from.peer;
 	const struct cfg_listener *cfg = x->listener->cfg;
 	const struct h1_forward_request how = {
 	    .forwarded = {.mode = (enum forwarded_mode)cfg->forwarded,
-		.trusted = x->from.trusted,
-		.https = x->from.front->https,
-		.client_ip = x->from.client_ip},
+		.trusted = peer->trusted,
+		.https = peer->https,
+		.subject =
+		    peer->subject == NULL ? SPAN_NONE : span_of(peer->subject),
+		.client_ip = span_make(peer->text, peer->text_len)},
 	    .request_id = cfg->request_id == CFG_REQUEST_ID_OFF
 		? SPAN_NONE
 		: exchange_id(x),
@@ -253,8 +297,7 @@ put_request_head(struct exchange *x, struct textbuf *out)
 	    .default_host = x->picked->host,
 	};
 
-	h1_forward_request(out, &x->head, x->from.conn->in->data + x->head_off,
-	    &x->framing, &how);
+	h1_forward_request(out, &x->head, request_base(x), &x->framing, &how);
 	CHECK(!out->full);
 }
 
@@ -388,8 +431,8 @@ request_send(struct exchange *x, struct flow_input *in)
 	x->attempt.upgrade =
 	    x->framing.upgrade && x->framing.body == H1_BODY_NONE;
 	if (x->pool->cfg->proxy_protocol != CFG_PROXY_PROTOCOL_OFF &&
-	    !x->attempt.reused)
-		put_proxy_header(x, &head);
+	    !x->attempt.reused && !conn_is_secure(&x->attempt.back->conn))
+		request_put_proxy(x, &head);
 	put_request_head(x, &head);
 	return request_pump(x, &head, in);
 }

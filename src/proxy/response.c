@@ -1,6 +1,7 @@
 #include "evenkeel/proxy/response.h"
 
 #include "evenkeel/proxy/reply.h"
+#include "evenkeel/proxy/request.h"
 #include "evenkeel/proxy/retrier.h"
 #include "evenkeel/proxy/worker.h"
 
@@ -175,11 +176,46 @@ last_outcome(const struct exchange *x)
 	    : (enum access_outcome)x->notes[x->n_notes - 1].outcome;
 }
 
+/* Appends an answer; returns the bytes of its body. */
+static size_t
+put_reply(const struct exchange *x, struct textbuf *out)
+{
+	struct reply r = {.status = x->status,
+	    .id = exchange_id(x),
+	    .why = span_of(x->why),
+	    .error = reply_error(x->flow.end, last_outcome(x)),
+	    .connection = connection_field(x),
+	    .head_only = x->head.method == H1_METHOD_HEAD};
+
+	if (x->from.peer->misplaced && x->head_done) {
+		r.https_only = true;
+		r.host = h1_span(x->framing.host, request_base(x));
+	}
+	return reply_put(out, &r);
+}
+
+/* The same for one whose only fault is that it came over plain HTTP. */
+static size_t
+put_redirect(const struct exchange *x, uint16_t port, struct textbuf *out)
+{
+	const struct redirect location =
+	    redirect_make(&x->head, request_base(x), &x->framing, port);
+
+	return reply_put(out,
+	    &(struct reply){.status = x->status,
+		.id = exchange_id(x),
+		.why = SPAN("see Location, over https"),
+		.location = &location,
+		.connection = connection_field(x),
+		.head_only = x->head.method == H1_METHOD_HEAD});
+}
+
 bool
 response_reply(struct exchange *x, unsigned status, struct flow_input *in)
 {
-	char bytes[REPLY_BYTES];
-	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
+	struct textbuf out = worker_scratch(x->from.w);
+	bool redirected = x->flow.end == ACCESS_END_OK;
+	uint16_t port = redirected ? x->listener->cfg->redirect_port : 0;
 	enum conn_io io;
 
 	x->keep = x->head_done && x->framing.keep_alive && x->upload.ended &&
@@ -188,13 +224,9 @@ response_reply(struct exchange *x, unsigned status, struct flow_input *in)
 		exchange_let_go(x);
 	x->status = status;
 	x->progress_ms = loop_now_ms(x->from.w->loop);
-	x->reply_bytes = reply_put(&out,
-	    &(struct reply){.status = status,
-		.id = exchange_id(x),
-		.why = span_of(x->why),
-		.error = reply_error(x->flow.end, last_outcome(x)),
-		.connection = connection_field(x),
-		.head_only = x->head.method == H1_METHOD_HEAD});
+	x->reply_bytes =
+	    redirected ? put_redirect(x, port, &out) : put_reply(x, &out);
+	CHECK(!out.full);
 	io = conn_write(x->from.conn, textbuf_span(&out));
 	if (io == CONN_OK)
 		return response_flush(x, in);

@@ -8,8 +8,11 @@ static bool
 move(struct pump *p, enum pump_result *state, struct conn *from,
     struct conn *to, struct textbuf *head)
 {
-	if (p->discard)
+	/* The word of TLS that it has ended may wait for room. */
+	if (p->discard) {
+		(void)!conn_flush(to);
 		return false;
+	}
 	*state = pump_run(p, from, to, head);
 	switch (*state) {
 	case PUMP_DONE:
@@ -75,6 +78,8 @@ tunnel_open(struct exchange *x, struct flow_input *in)
 	attempt_head_done(a);
 	pump_init(&x->download, &bytes, false, false);
 	pump_init(&x->upload, &bytes, false, false);
+	/* What goes through has its own way to say that it is over. */
+	x->download.loose = x->upload.loose = true;
 	x->progress_ms = loop_now_ms(x->from.w->loop);
 	return run(x, &head, in);
 }

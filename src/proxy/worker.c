@@ -5,6 +5,7 @@
 #include "evenkeel/base/num.h"
 #include "evenkeel/http/forward.h"
 #include "evenkeel/net/clock.h"
+#include "evenkeel/proxy/greeting.h"
 #include "evenkeel/proxy/pool.h"
 #include "evenkeel/proxy/queue.h"
 
@@ -51,6 +52,10 @@ worker_on_pause(bool paused, void *arg)
 		atomic_fetch_sub(&w->shared->paused, 1);
 		return;
 	}
+	/* Not for the limit but for want of descriptors, or memory: idle
+	 * connections to backends must not keep clients out. */
+	if (worker_may_accept(w))
+		worker_close_idle(w);
 	atomic_fetch_add(&w->shared->paused, 1);
 	/* Told now and then: at the limit this happens all the time. */
 	if (w->told_pause_ms != 0 &&
@@ -142,6 +147,7 @@ drain(struct worker *w)
 	struct list *link, *next;
 
 	leave(w);
+	w->hurrying = true;
 	for (link = w->clients.next; link != &w->clients; link = next) {
 		next = link->next;
 		client_drain(client_of(link));
@@ -401,7 +407,14 @@ worker_scratch_bytes(const struct snapshot *s)
 uint32_t
 worker_buf_bytes(const struct snapshot *s)
 {
-	return s->head_bytes + H1_FORWARD_EXTRA_BYTES;
+	uint32_t extra = H1_FORWARD_EXTRA_BYTES;
+
+	for (size_t i = 0; i < s->n_listeners; i++)
+		if (s->listeners[i].cfg->tls_client_ca.path[0] != '\0') {
+			extra += GREETING_SUBJECT_BYTES;
+			break;
+		}
+	return s->head_bytes + extra;
 }
 
 static void

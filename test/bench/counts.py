@@ -1,4 +1,5 @@
 """What noise cannot touch: counted with N and with 2N requests, and subtracted."""
+import dataclasses
 import pathlib
 import re
 import subprocess
@@ -9,14 +10,23 @@ import servers
 from servers import OUT
 
 
-def once(name, backend, requests, prefix):
-    """`requests` requests through `name` under `prefix`, and a clean end."""
-    options = {"master": "off"} if name == "nginx" else {}
-    server = servers.proxy(name, backend.port, label=f"{name}-counted", prefix=prefix, **options)
-    try:
-        load.exactly(server.port, requests)
-    finally:
-        server.stop()
+@dataclasses.dataclass
+class Subject:
+    """Requests through `name`, which is given `options`; `ask(server, n)` makes n of them."""
+    name: str
+    backend: servers.Server
+    options: dict = dataclasses.field(default_factory=dict)
+    ask: object = load.exactly
+
+    def run(self, requests, prefix):
+        """`requests` requests under `prefix`, and a clean end."""
+        options = {**({"master": "off"} if self.name == "nginx" else {}), **self.options}
+        server = servers.proxy(self.name, self.backend.port, label=f"{self.name}-counted",
+                               prefix=prefix, **options)
+        try:
+            self.ask(server, requests)
+        finally:
+            server.stop()
 
 
 def strace_table(text):
@@ -26,10 +36,10 @@ def strace_table(text):
             if name != "total"}
 
 
-def strace(name, backend, requests):
-    out = OUT / f"strace.{name}.{requests}"
+def strace(subject, requests):
+    out = OUT / f"strace.{subject.name}.{requests}"
     out.unlink(missing_ok=True)
-    once(name, backend, requests, ["strace", "-D", "-f", "-c", "-o", out])
+    subject.run(requests, ["strace", "-D", "-f", "-c", "-o", out])
     end = time.monotonic() + 10  # the tracer, a process of its own, writes last
     while not out.exists() or " total" not in out.read_text():
         if time.monotonic() > end:
@@ -38,10 +48,10 @@ def strace(name, backend, requests):
     return strace_table(out.read_text())
 
 
-def system_calls(name, backend, requests):
+def system_calls(subject, requests):
     """{call: (calls, errors)} a request."""
-    one = strace(name, backend, requests)
-    two = strace(name, backend, 2 * requests)
+    one = strace(subject, requests)
+    two = strace(subject, 2 * requests)
     return {call: tuple((two.get(call, (0, 0))[i] - one.get(call, (0, 0))[i]) / requests
                         for i in (0, 1))
             for call in sorted(set(one) | set(two))}
@@ -64,9 +74,9 @@ def callgrind(name, requests, run):
     return callgrind_total(pathlib.Path(f"{OUT}/callgrind.{name}.{requests}.*"))
 
 
-def instructions(name, backend, requests):
+def instructions(subject, requests):
     """User instructions a request."""
-    one, two = (callgrind(name, n, lambda prefix, n=n: once(name, backend, n, prefix))
+    one, two = (callgrind(subject.name, n, lambda prefix, n=n: subject.run(n, prefix))
                 for n in (requests, 2 * requests))
     return (two - one) / requests
 

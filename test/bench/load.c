@@ -6,16 +6,21 @@
  * those before it; when all connections are busy it waits, and its latency
  * counts from when it was due.  So a stall of the server is seen in full.
  *
- * usage: load PORT PATH [-c CONNECTIONS] [-r RATE] [-w WARMUP_MS] [-d MS] [-H]
+ * usage: load PORT PATH [-c CONNECTIONS] [-r RATE] [-w WARMUP_MS] [-d MS]
+ *             [-n REQUESTS] [-t] [-1] [-R] [-H]
  *
- * Without -r: closed loop.  -H: one request on each connection, then "idle" is
- * printed and the connections are held until the standard input ends; for each
- * line that comes before, once more.
+ * Without -r: closed loop; -n: of so many requests.  -t: TLS.  -1: each request
+ * on a connection of its own, which ends in order before the next; its latency
+ * has the handshake in it.  -R: these resume TLS sessions, with the newest
+ * ticket of the connection before.  Another kind of handshake than is asked
+ * for is an error.
+ * -H: one request on each connection, then "idle" is printed and the
+ * connections are held until the standard input ends; for each line that comes
+ * before, once more.
  * Otherwise "warm" is printed when the warm-up is over, then one line of JSON.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,22 +29,25 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "latency.h"
 #include "response.h"
+#include "stream.h"
 
 #define BATCH    256
 #define MS       UINT64_C(1000000)
 #define NEVER    UINT64_MAX
 #define GRACE_MS 3000 /* for what is under way at the end */
 #define HOLD_MS  5000
+#define TOTAL_MS 300000 /* -n takes no longer */
+
+enum conn_state { CONN_IDLE, CONN_SHAKES, CONN_ASKED, CONN_ENDS };
 
 struct conn {
-	int fd;
-	bool idle;
+	struct stream stream;
+	enum conn_state state;
 	uint64_t due_ns;
 	struct response response;
 };
@@ -47,8 +55,8 @@ struct conn {
 static struct {
 	unsigned port, connections;
 	const char *path;
-	uint64_t rate, warmup_ns, run_ns;
-	bool hold;
+	uint64_t rate, warmup_ns, run_ns, total;
+	bool hold, tls, fresh, resume;
 } opt = {.connections = 64, .path = "/", .run_ns = 3000 * MS};
 
 static struct conn *conns;
@@ -56,8 +64,8 @@ static unsigned *idle; /* ring of indexes, oldest first */
 static unsigned idle_first, idle_n;
 static char request[512];
 static size_t request_len;
-static uint64_t start_ns, warm_ns, end_ns, due_k;
-static uint64_t done, errors, bytes, unsent;
+static uint64_t start_ns, warm_ns = NEVER, end_ns, due_k;
+static uint64_t asked, done, resumed, errors, bytes, unsent;
 static bool warm;
 static int epoll_fd;
 
@@ -81,25 +89,32 @@ fail(const char *what)
 static void
 open_conn(struct conn *c)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET,
-	    .sin_port = htons((unsigned short)opt.port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-	int one = 1;
-	c->fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (c->fd < 0)
-		fail("socket");
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
+	if (!stream_open(&c->stream, opt.port))
 		fail("connect");
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event) != 0)
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->stream.fd, &event) != 0)
 		fail("epoll_ctl");
+}
+
+/* One that is kept: ready for its first request. */
+static void
+open_kept(struct conn *c)
+{
+	struct pollfd p = {.events = POLLIN};
+	enum stream_result result;
+	open_conn(c);
+	p.fd = c->stream.fd;
+	while ((result = stream_shake(&c->stream)) == STREAM_WAIT &&
+	    poll(&p, 1, HOLD_MS) == 1)
+		;
+	if (result != STREAM_DONE)
+		fail("handshake");
 }
 
 static void
 put_idle(struct conn *c)
 {
-	c->idle = true;
+	c->state = CONN_IDLE;
 	idle[(idle_first + idle_n++) % opt.connections] = (unsigned)(c - conns);
 }
 
@@ -113,17 +128,75 @@ take_idle(void)
 }
 
 static void
-ask(struct conn *c, uint64_t due_ns)
+count_error(struct conn *c)
 {
-	c->idle = false;
-	response_start(&c->response);
-	c->due_ns = due_ns;
-	if (send(c->fd, request, request_len, MSG_NOSIGNAL) !=
-	    (ssize_t)request_len)
+	errors++;
+	stream_close(&c->stream);
+	if (!opt.fresh)
+		open_kept(c);
+	put_idle(c);
+}
+
+static void
+send_request(struct conn *c)
+{
+	c->state = CONN_ASKED;
+	if (!stream_send(&c->stream, request, request_len))
 		fail("send");
 }
 
+static void
+shake(struct conn *c)
+{
+	switch (stream_shake(&c->stream)) {
+	case STREAM_DONE:
+		send_request(c);
+		break;
+	case STREAM_BAD:
+		count_error(c);
+		break;
+	case STREAM_WAIT:
+		break;
+	}
+}
+
+static void
+ask(struct conn *c, uint64_t due_ns)
+{
+	asked++;
+	response_start(&c->response);
+	c->due_ns = due_ns;
+	if (!opt.fresh) {
+		send_request(c);
+		return;
+	}
+	c->state = CONN_SHAKES;
+	open_conn(c);
+	shake(c);
+}
+
 /* --- responses ----------------------------------------------------------- */
+
+/* In the closed loop: is there another one to be sent? */
+static bool
+more(void)
+{
+	if (opt.rate > 0 || start_ns == 0)
+		return false;
+	return opt.total > 0 ? asked < opt.total : now() < end_ns;
+}
+
+/* The connection is ready for the next request, or to be opened for it. */
+static void
+over(struct conn *c)
+{
+	if (warm)
+		done++;
+	if (more())
+		ask(c, now());
+	else
+		put_idle(c);
+}
 
 static void
 finished(struct conn *c)
@@ -135,41 +208,68 @@ finished(struct conn *c)
 		fflush(stdout);
 		bytes = 0;
 	}
-	if (warm) {
+	if (warm)
 		latency_add(t - c->due_ns);
-		done++;
+	if (!opt.fresh) {
+		over(c);
+		return;
 	}
-	if (opt.rate == 0 && !opt.hold && t < end_ns)
-		ask(c, t);
-	else
-		put_idle(c);
+	c->state = CONN_ENDS;
+	if (!stream_end(&c->stream))
+		fail("end");
 }
 
 static void
-count_error(struct conn *c)
+read_response(struct conn *c)
 {
-	errors++;
-	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
-	close(c->fd);
-	open_conn(c);
-	put_idle(c);
-}
-
-static void
-readable(struct conn *c)
-{
-	if (c->idle)
-		fail("bytes, or an end, on an idle connection");
-	switch (response_read(&c->response, c->fd, &bytes)) {
+	switch (response_read(&c->response, &c->stream, &bytes)) {
 	case RESPONSE_DONE:
 		finished(c);
 		break;
 	case RESPONSE_BAD:
 		count_error(c);
 		break;
-	case RESPONSE_MORE:
+	default:
 		break;
 	}
+}
+
+static void
+read_end(struct conn *c)
+{
+	enum stream_result result = stream_ended(&c->stream);
+	if (result == STREAM_BAD) {
+		count_error(c);
+	} else if (result == STREAM_DONE) {
+		if (warm && stream_resumed(&c->stream))
+			resumed++;
+		stream_close(&c->stream);
+		over(c);
+	}
+}
+
+/* A ticket may come before the first request, but no data and no end. */
+static void
+read_idle(struct conn *c)
+{
+	char byte;
+	errno = 0;
+	if (!opt.tls || stream_recv(&c->stream, &byte, 1) >= 0 ||
+	    errno != EAGAIN)
+		fail("bytes, or an end, on an idle connection");
+}
+
+static void
+readable(struct conn *c)
+{
+	if (c->state == CONN_IDLE)
+		read_idle(c);
+	else if (c->state == CONN_SHAKES)
+		shake(c);
+	else if (c->state == CONN_ASKED)
+		read_response(c);
+	else
+		read_end(c);
 }
 
 /* --- the run -------------------------------------------------------------- */
@@ -207,22 +307,50 @@ wait_events(uint64_t until_ns)
 		readable(events[i].data.ptr);
 }
 
-static void
-run(void)
+static bool
+all_idle(void)
 {
-	uint64_t stop;
+	return idle_n == opt.connections;
+}
+
+/* Every connection once in full, for its first ticket. */
+static void
+prime(void)
+{
+	for (unsigned i = 0; i < opt.connections; i++)
+		put_idle(&conns[i]);
+	for (unsigned i = 0; i < opt.connections; i++) {
+		uint64_t stop = now() + HOLD_MS * MS;
+		ask(take_idle(), now());
+		while (!all_idle() && now() < stop)
+			wait_events(stop);
+		if (!all_idle() || errors > 0 ||
+		    conns[i].stream.session == NULL)
+			fail("no first ticket");
+	}
+	idle_first = idle_n = 0;
+	asked = 0;
+}
+
+static void
+start(void)
+{
 	start_ns = now();
 	warm_ns = start_ns + opt.warmup_ns;
 	end_ns = warm_ns + opt.run_ns;
-	stop = end_ns + GRACE_MS * MS;
-	if (opt.rate == 0) {
-		while (idle_n > 0)
-			ask(take_idle(), now());
-	}
+	while (idle_n > 0 && more())
+		ask(take_idle(), now());
+}
+
+static void
+run(void)
+{
+	start();
 	for (;;) {
 		uint64_t t = now(), due = next_due();
-		if (t >= stop ||
-		    (t >= end_ns && due == NEVER && idle_n == opt.connections))
+		if (t >= end_ns + GRACE_MS * MS ||
+		    ((t >= end_ns || opt.total > 0) && due == NEVER &&
+			all_idle()))
 			break;
 		send_due();
 		due = idle_n > 0 ? next_due() : NEVER;
@@ -239,23 +367,26 @@ static void
 report(void)
 {
 	latency_sort();
-	printf("{\"done\": %llu, \"errors\": %llu, \"unsent\": %llu, "
-	       "\"bytes\": %llu, \"seconds\": %.6f, \"p50_us\": %.1f, "
+	printf("{\"done\": %llu, \"resumed\": %llu, \"errors\": %llu, "
+	       "\"unsent\": %llu, \"bytes\": %llu, \"seconds\": %.6f, "
+	       "\"p50_us\": %.1f, "
 	       "\"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
 	       "\"max_us\": %.1f}\n",
-	    (unsigned long long)done, (unsigned long long)errors,
-	    (unsigned long long)unsent, (unsigned long long)bytes,
-	    (double)opt.run_ns / 1e9, latency_percentile_us(0.5),
-	    latency_percentile_us(0.9), latency_percentile_us(0.99),
-	    latency_percentile_us(0.999), latency_percentile_us(1));
+	    (unsigned long long)done, (unsigned long long)resumed,
+	    (unsigned long long)errors, (unsigned long long)unsent,
+	    (unsigned long long)bytes, (double)opt.run_ns / 1e9,
+	    latency_percentile_us(0.5), latency_percentile_us(0.9),
+	    latency_percentile_us(0.99), latency_percentile_us(0.999),
+	    latency_percentile_us(1));
 }
 
 static void
 wait_progress(void)
 {
-	uint64_t before = done;
+	uint64_t before = done, stop = now() + HOLD_MS * MS;
 
-	wait_events(now() + HOLD_MS * MS);
+	while (done + errors == before && now() < stop)
+		wait_events(stop);
 	if (done + errors == before)
 		fail("no answer on a connection to be held");
 }
@@ -267,7 +398,7 @@ ask_all(bool first)
 	done = 0;
 	for (unsigned i = 0; i < opt.connections; i++) {
 		if (first)
-			open_conn(&conns[i]);
+			open_kept(&conns[i]);
 		ask(&conns[i], now());
 		while (i + 1 - done > 31 ||
 		    (i + 1 == opt.connections && done <= i))
@@ -294,25 +425,52 @@ hold(void)
 }
 
 static bool
+option(int o, uint64_t n)
+{
+	switch (o) {
+	case 'c':
+		opt.connections = (unsigned)n;
+		return true;
+	case 'r':
+		opt.rate = n;
+		return true;
+	case 'w':
+		opt.warmup_ns = n * MS;
+		return true;
+	case 'd':
+		opt.run_ns = n * MS;
+		return true;
+	case 'n':
+		opt.total = n;
+		opt.run_ns = TOTAL_MS * MS;
+		return true;
+	case 't':
+		opt.tls = true;
+		return true;
+	case 'R':
+		opt.resume = true; /* fall through */
+	case '1':
+		opt.fresh = true;
+		return true;
+	case 'H':
+		opt.hold = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
 options(int argc, char **argv)
 {
 	int o;
-	while ((o = getopt(argc, argv, "c:r:w:d:H")) != -1) {
-		uint64_t n = o != 'H' ? strtoull(optarg, NULL, 10) : 0;
-		if (o == 'c')
-			opt.connections = (unsigned)n;
-		else if (o == 'r')
-			opt.rate = n;
-		else if (o == 'w')
-			opt.warmup_ns = n * MS;
-		else if (o == 'd')
-			opt.run_ns = n * MS;
-		else if (o == 'H')
-			opt.hold = true;
-		else
+	while ((o = getopt(argc, argv, "c:r:w:d:n:t1RH")) != -1) {
+		if (!option(o, optarg ? strtoull(optarg, NULL, 10) : 0))
 			return false;
 	}
-	if (optind + 2 != argc || opt.connections == 0)
+	if (optind + 2 != argc || opt.connections == 0 ||
+	    (opt.hold && opt.fresh) || (opt.resume && !opt.tls) ||
+	    (opt.total > 0 && opt.rate > 0))
 		return false;
 	opt.port = (unsigned)strtoull(argv[optind], NULL, 10);
 	opt.path = argv[optind + 1];
@@ -331,7 +489,8 @@ prepare(void)
 	epoll_fd = epoll_create1(0);
 	conns = calloc(opt.connections, sizeof(*conns));
 	idle = calloc(opt.connections, sizeof(*idle));
-	if (epoll_fd < 0 || conns == NULL || idle == NULL || !latency_start())
+	if (epoll_fd < 0 || conns == NULL || idle == NULL || !latency_start() ||
+	    (opt.tls && !stream_use_tls(opt.resume)))
 		fail("start");
 	request_len = (size_t)snprintf(request, sizeof(request),
 	    "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", opt.path,
@@ -344,7 +503,8 @@ main(int argc, char **argv)
 	if (!options(argc, argv)) {
 		fprintf(stderr,
 		    "usage: load PORT PATH [-c CONNECTIONS] [-r RATE] "
-		    "[-w WARMUP_MS] [-d MS] [-H]\n");
+		    "[-w WARMUP_MS] [-d MS] [-n REQUESTS] [-t] [-1] [-R] "
+		    "[-H]\n");
 		return 2;
 	}
 	prepare();
@@ -352,8 +512,11 @@ main(int argc, char **argv)
 		hold();
 		return 0;
 	}
+	if (opt.resume)
+		prime();
 	for (unsigned i = 0; i < opt.connections; i++) {
-		open_conn(&conns[i]);
+		if (!opt.fresh)
+			open_kept(&conns[i]);
 		put_idle(&conns[i]);
 	}
 	run();

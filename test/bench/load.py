@@ -16,13 +16,19 @@ class Wrong(Exception):
     """A measurement that cannot be used."""
 
 
-def generate(server, path="/", seconds=3.0, rate=0, connections=CONNECTIONS, cores=None):
+def generator(server, path, *options):
+    """The command line of build/bench/load for it."""
+    return [OUT / "load", server.port, path, *options, *(["-t"] if server.trust else [])]
+
+
+def generate(server, path="/", seconds=3.0, rate=0, connections=CONNECTIONS, cores=None,
+             flags=()):
     """
     One run of build/bench/load against `server`: its figures, with `cpu_ns`
     of the server between the end of the warm-up and the last answer.
     """
-    args = [OUT / "load", server.port, path, "-c", connections, "-r", rate,
-            "-w", WARMUP_MS, "-d", int(seconds * 1000)]
+    args = generator(server, path, "-c", connections, "-r", rate,
+                     "-w", WARMUP_MS, "-d", int(seconds * 1000), *flags)
     with servers.spawn(args, cores or LOAD_CORES, stdout=subprocess.PIPE, text=True) as run:
         if run.stdout.readline() != "warm\n":
             run.wait(10)
@@ -53,7 +59,7 @@ def body(server, path, seconds):
 def saturate(server, seconds, threads=1, cores=None):
     """wrk, closed loop: requests a second."""
     args = ["wrk", "-t", threads, "-c", CONNECTIONS, "-d", f"{max(1, round(seconds))}s",
-            f"http://127.0.0.1:{server.port}/"]
+            server.url()]
     with servers.spawn(args, cores or LOAD_CORES, stdout=subprocess.PIPE, text=True) as run:
         text = run.communicate(timeout=seconds + 30)[0]
     if "Non-2xx" in text or "Socket errors" in text:
@@ -61,23 +67,47 @@ def saturate(server, seconds, threads=1, cores=None):
     return {"rps": float(re.search(r"Requests/sec:\s*([\d.]+)", text).group(1))}
 
 
-def exactly(port, requests):
+def exactly(server, requests):
     """So many requests in a closed loop of 64 connections; all must succeed."""
     with servers.spawn(["h2load", "--h1", f"-n{requests}", f"-c{CONNECTIONS}", "-t1",
-                        f"http://127.0.0.1:{port}/"], LOAD_CORES, stdout=subprocess.PIPE,
-                       text=True) as run:
+                        server.url()], LOAD_CORES, stdout=subprocess.PIPE, text=True) as run:
         text = run.communicate(timeout=280)[0]
     if f"{requests} succeeded" not in text:
         raise Wrong(text)
+
+
+# How a connection begins: flags of the generator.
+FULL, RESUMED = ("-1",), ("-R",)
+
+
+def handshakes(server, kind, seconds, rate=0):
+    """
+    Connections with a handshake, one small GET and an orderly end: CPU of each
+    in us, and how many a second.
+    """
+    f = generate(server, "/small", seconds, rate, flags=kind)
+    if f["resumed"] != (f["done"] if kind == RESUMED else 0):
+        raise Wrong(f"{server.name}: {f['resumed']} of {f['done']} resumed")
+    f["cpu_us"] = f["cpu_ns"] / 1000 / max(f["done"], 1)
+    f["rps"] = f["done"] / seconds
+    return f
+
+
+def exact_handshakes(server, kind, connections):
+    """So many, one after the other on each of eight."""
+    with servers.spawn(generator(server, "/small", "-c", 8, "-n", connections, *kind),
+                       LOAD_CORES, stdout=subprocess.PIPE, text=True) as run:
+        text = run.communicate(timeout=280)[0]
+    if f'"done": {connections},' not in text or '"errors": 0,' not in text:
+        raise Wrong(f"{server.name}: {text}")
 
 
 class Idle:
     """Connections that have made one request each and now do nothing."""
 
     def __init__(self, server, connections):
-        self.run = servers.spawn([OUT / "load", server.port, "/", "-H", "-c", connections],
-                                 LOAD_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                 text=True)
+        self.run = servers.spawn(generator(server, "/", "-H", "-c", connections), LOAD_CORES,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.run.stdout.readline() != "idle\n":
             self.end()
             raise Wrong(f"{server.name}: no {connections} idle connections")

@@ -27,7 +27,7 @@ make_rotation(size_t n)
 	memset(&address, 0, sizeof(address));
 	for (size_t i = 0; i < n && all != NULL && weights != NULL; i++) {
 		weights[i] = 1;
-		all[i] = backend_create("b", SPAN_NONE, &address, 1, 1);
+		all[i] = backend_create("b", SPAN_NONE, &address, NULL, 1, 1);
 		if (all[i] == NULL)
 			return NULL;
 	}

@@ -1,8 +1,8 @@
 #include "response.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define BLOCK_BYTES 262144
 #define TRASH_BYTES (1U << 20)
@@ -59,12 +59,18 @@ head_done(struct response *r, const char *end, uint64_t *bytes)
 }
 
 static enum response_result
-read_head(struct response *r, int fd, uint64_t *bytes)
+nothing(ssize_t n)
+{
+	return n < 0 && errno == EAGAIN ? RESPONSE_NOTHING : RESPONSE_BAD;
+}
+
+static enum response_result
+read_head(struct response *r, struct stream *s, uint64_t *bytes)
 {
 	size_t room = sizeof(r->data) - 1 - r->len;
-	ssize_t n = room == 0 ? 0 : recv(fd, r->data + r->len, room, 0);
+	ssize_t n = room == 0 ? 0 : stream_recv(s, r->data + r->len, room);
 	if (n <= 0)
-		return RESPONSE_BAD;
+		return nothing(n);
 	r->len += (size_t)n;
 	r->data[r->len] = '\0';
 	char *end = strstr(r->data, "\r\n\r\n");
@@ -72,33 +78,43 @@ read_head(struct response *r, int fd, uint64_t *bytes)
 }
 
 static enum response_result
-read_body(struct response *r, int fd, uint64_t *bytes)
+read_body(struct response *r, struct stream *s, uint64_t *bytes)
 {
 	size_t want = r->left < TRASH_BYTES ? r->left : TRASH_BYTES;
-	ssize_t n = recv(fd, NULL, want, MSG_TRUNC);
+	ssize_t n = stream_recv(s, NULL, want);
 	if (n <= 0)
-		return RESPONSE_BAD;
+		return nothing(n);
 	*bytes += (uint64_t)n;
 	r->left -= (uint64_t)n;
 	return r->left == 0 ? RESPONSE_DONE : RESPONSE_MORE;
 }
 
 static enum response_result
-read_chunked(struct response *r, int fd, uint64_t *bytes)
+read_chunked(struct response *r, struct stream *s, uint64_t *bytes)
 {
-	ssize_t n = recv(fd, block, sizeof(block), 0);
+	ssize_t n = stream_recv(s, block, sizeof(block));
 	if (n <= 0)
-		return RESPONSE_BAD;
+		return nothing(n);
 	*bytes += (uint64_t)n;
 	return chunked_bytes(r, block, (size_t)n);
 }
 
-enum response_result
-response_read(struct response *r, int fd, uint64_t *bytes)
+static enum response_result
+read_some(struct response *r, struct stream *s, uint64_t *bytes)
 {
 	if (r->state == RESPONSE_HEAD)
-		return read_head(r, fd, bytes);
+		return read_head(r, s, bytes);
 	if (r->state == RESPONSE_BODY)
-		return read_body(r, fd, bytes);
-	return read_chunked(r, fd, bytes);
+		return read_body(r, s, bytes);
+	return read_chunked(r, s, bytes);
+}
+
+enum response_result
+response_read(struct response *r, struct stream *s, uint64_t *bytes)
+{
+	enum response_result result;
+	do
+		result = read_some(r, s, bytes);
+	while (result == RESPONSE_MORE && stream_pending(s));
+	return result == RESPONSE_NOTHING ? RESPONSE_MORE : result;
 }

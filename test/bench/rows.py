@@ -164,7 +164,7 @@ def request(b):
 
 def system_calls(b):
     for name in ("evenkeel", "nginx", "haproxy", "floor"):
-        calls = counts.system_calls(name, b.backend, b.counted)
+        calls = counts.system_calls(counts.Subject(name, b.backend), b.counted)
         b.raw[f"system calls, {name}"] = calls
         ours = name == "evenkeel"
         yield Row(f"system calls per request, {name}", sum(c for c, _ in calls.values()),
@@ -177,7 +177,7 @@ def system_calls(b):
 
 
 def instructions(b):
-    found = {n: counts.instructions(n, b.backend, b.counted // 2)
+    found = {n: counts.instructions(counts.Subject(n, b.backend), b.counted // 2)
              for n in ("evenkeel", "haproxy", "nginx", "floor")}
     b.raw["instructions"] = found
     ours = found.pop("evenkeel")

@@ -25,14 +25,13 @@ def arguments(groups):
     return given
 
 
-def measure(bench, names, show):
+def measure(bench, groups, names, show):
     """All rows; a group that fails is reported and does not end the rest."""
     from load import Wrong
-    from rows import GROUPS
     rows, failed = [], []
     for name in names:
         try:
-            for row in GROUPS[name](bench):
+            for row in groups[name](bench):
                 rows.append(row)
                 show(row)
         except (Wrong, OSError, RuntimeError) as e:
@@ -48,13 +47,15 @@ def main():
     import report
     import rows as table
     import servers
-    given = arguments(list(table.GROUPS))
+    import tls_rows
+    groups = {**table.GROUPS, **tls_rows.GROUPS}
+    given = arguments(list(groups))
     servers.compile_tools()
     about = report.surroundings()
     bench = table.Bench(given.quick, given.rounds)
     bench.backend = servers.start_backend()
     try:
-        rows, failed = measure(bench, given.groups or list(table.GROUPS), report.show)
+        rows, failed = measure(bench, groups, given.groups or list(groups), report.show)
     finally:
         bench.backend.stop()
     about["load after"] = "%.2f" % os.getloadavg()[0]

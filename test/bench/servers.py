@@ -34,8 +34,12 @@ def spawn(args, cores, **more):
                             preexec_fn=lambda: os.sched_setaffinity(0, cores))
 
 
-def get(port, path, timeout=5):
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+def get(port, path, timeout=5, trust=None):
+    """The body; over TLS when given whom to `trust`."""
+    if trust:
+        c = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=trust)
+    else:
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         c.request("GET", path)
         r = c.getresponse()
@@ -66,8 +70,8 @@ def tree(root):
 class Server:
     """One process (with its children) that answers on self.port."""
 
-    def __init__(self, name, port, args, cores, folder):
-        self.name, self.port, self.folder = name, port, folder
+    def __init__(self, name, port, args, cores, folder, trust=None):
+        self.name, self.port, self.folder, self.trust = name, port, folder, trust
         with open(folder / "output", "wb") as output:
             self.process = spawn(args, cores, stdout=output, stderr=output,
                                  stdin=subprocess.DEVNULL)
@@ -82,13 +86,16 @@ class Server:
         end = time.monotonic() + START_S
         while True:
             try:
-                get(self.port, "/", timeout=START_S)
+                get(self.port, "/", START_S, self.trust)
                 return
             except (OSError, http.client.HTTPException):
                 if self.process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError(f"{self.name} does not answer:\n" + (
                         self.folder / "output").read_text(errors="replace")) from None
                 time.sleep(0.02)
+
+    def url(self):
+        return f"{'https' if self.trust else 'http'}://127.0.0.1:{self.port}/"
 
     def cpu_ns(self):
         total = 0
@@ -124,7 +131,8 @@ def configuration(name, folder, port, backend, **options):
               "body": "option splice-auto", "bufsize": 16384,                 # HAProxy
               "connections": space.files() - 1000,
               "files": space.files(), "master": "on", "buffers": NGINX_BUFFERS,  # nginx
-              "user": "user root;" if os.geteuid() == 0 else ""}
+              "user": "user root;" if os.geteuid() == 0 else "", "ssl": "",
+              "tls": ""}  # all
     values.update(options)
     text = string.Template((HERE / "conf" / FILES[name]).read_text()).substitute(values)
     path = folder / FILES[name]
@@ -143,14 +151,17 @@ def command(name, folder, port, backend, options):
     return ["haproxy", "-db", "-q", "-f", file]
 
 
-def proxy(name, backend, label=None, prefix=(), cores=None, **options):
-    """Starts one of evenkeel, nginx, haproxy, floor before the backend on that port."""
+def proxy(name, backend, label=None, prefix=(), cores=None, trust=None, **options):
+    """
+    Starts one of evenkeel, nginx, haproxy, floor before the backend on that
+    port; with `trust` it is asked over TLS.
+    """
     folder = OUT / "run" / re.sub(r"[^\w]+", "-", label or name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     port = space.free_port()
     args = [*prefix, *command(name, folder, port, backend, options)]
-    return Server(label or name, port, args, cores or PROXY_CORES, folder)
+    return Server(label or name, port, args, cores or PROXY_CORES, folder, trust)
 
 
 def start_backend(cores=None):
@@ -170,9 +181,10 @@ def compile_tools():
     OUT.mkdir(parents=True, exist_ok=True)
     cc = ["cc", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE", "-I", HERE]
     for name, sources in (("backend", ["backend.c"]), ("floor", ["floor.c"]),
-                          ("load", ["load.c", "latency.c", "response.c"])):
-        subprocess.run([*cc, "-o", OUT / name, *(HERE / s for s in sources)], check=True)
+                          ("load", ["load.c", "latency.c", "response.c", "stream.c"])):
+        subprocess.run([*cc, "-o", OUT / name, *(HERE / s for s in sources), "-lssl",
+                        "-lcrypto"], check=True)
     libraries = sorted((ROOT / "build/release").glob("libevenkeel_*.a"))
     subprocess.run([*cc, "-I", ROOT / "include", "-o", OUT / "pick", HERE / "pick.c",
                     "-Wl,--start-group", *libraries, "-Wl,--end-group", "-levent_core",
-                    "-linih", "-lcrypto", "-lpthread"], check=True)
+                    "-linih", "-lssl", "-lcrypto", "-lpthread"], check=True)

@@ -223,7 +223,8 @@ def compile_tools(servers):
     bench, cc = HERE.parent / "bench", ["cc", "-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE"]
     subprocess.run([*cc, "-pthread", "-o", OUT / "backend", HERE / "backend.c"], check=True)
     subprocess.run([*cc, "-I", bench, "-o", servers.OUT / "load", bench / "load.c",
-                    bench / "latency.c", bench / "response.c"], check=True)
+                    bench / "latency.c", bench / "response.c", bench / "stream.c", "-lssl",
+                    "-lcrypto"], check=True)
 
 
 def arguments():

@@ -1,16 +1,28 @@
 """Fixtures: `evenkeel` starts proxies, `backend` servers, `client` connections."""
 import os
+import re
 import shutil
 import socket
 
 import pytest
 
-from harness import Backend, Client, Evenkeel, build_of, ini
+from harness import Backend, Client, Evenkeel, build_of, ini, tls
 from lab import Lab
+from secure import Pki
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "threaded: also run under ThreadSanitizer")
+    config.addinivalue_line("markers", "plain_only(why): not in the modes of EVENKEEL_TLS; "
+                            "why begins with `front:` or `back:` when it is for that side alone")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for mark in item.iter_markers("plain_only") if tls.MODE else ():
+            side, why = re.fullmatch("(?:(front|back): )?(.*)", mark.args[0]).groups()
+            if {"front": tls.FRONT, "back": tls.BACK, None: True}[side]:
+                item.add_marker(pytest.mark.skip(reason=f"plain only: {why}"))
 
 
 @pytest.fixture
@@ -83,6 +95,15 @@ def lab(cleanup):
         cleanup["backend"].append(made.stop)
         return made
     return make
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    """Certificate authorities and what they issue: see secure.py."""
+    folder = tmp_path_factory.mktemp("pki")
+    for path in (folder, folder.parent, folder.parent.parent):
+        path.chmod(path.stat().st_mode | 0o111)
+    return Pki(folder)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from harness import ini
 from harness.proxy import ROOT
 
 CASES = ROOT / "test" / "cases"
+pytestmark = pytest.mark.plain_only("its runners are clients and backends of their own")
 SHARDS = 4
 
 # Where the contract of evenkeel differs from what a case expects:

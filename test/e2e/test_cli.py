@@ -9,6 +9,8 @@ import pytest
 from harness import Client, build_of, ini, until
 from harness.proxy import LISTENING, environment
 
+pytestmark = pytest.mark.plain_only("no traffic")
+
 
 def run(tmp_path, *args, text=None):
     """The binary on a file of that text; -> CompletedProcess."""

@@ -12,7 +12,8 @@ from harness.health import condition, scrape, status, until_state
 from harness.proxy import build_of
 
 NO_DNS = dns.missing()
-pytestmark = pytest.mark.skipif(NO_DNS is not None, reason=str(NO_DNS))
+pytestmark = [pytest.mark.skipif(NO_DNS is not None, reason=str(NO_DNS)),
+              pytest.mark.plain_only("back: what the backends are called has the scheme in it")]
 # The shortest that leaves a machine under load time for some look-ups.
 RESOLVE = "resolve = 300ms\n"
 FAILED = "could not be looked up"

@@ -257,6 +257,7 @@ def test_nobody_is_running(lb, backend):
         assert "nobody is running" in err and str(proxy.control) in err
 
 
+@pytest.mark.plain_only("back: names without name= have the scheme in them")
 def test_backends_without_a_name(lb, backend, tmp_path):
     """The name is the address, as status shows it; unix paths have slashes."""
     path = str(tmp_path / "a b")

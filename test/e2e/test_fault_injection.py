@@ -21,6 +21,7 @@ from harness.backend import answer
 from harness.faults import Board, fault_build
 from harness.flow import BLOCK
 from harness.proxy import REPORTS, environment, files_of
+from harness.tls import certs
 
 FULL = os.environ.get("EVENKEEL_FAULTS") == "full"
 # Whatever they say, it is dealt with in the same way: in short, one error is enough.
@@ -35,7 +36,8 @@ PARTS = 2
 UPLOAD = BLOCK * 3
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
 
-pytestmark = pytest.mark.skipif(not fault_build().exists(), reason=f"no {fault_build()}")
+pytestmark = [pytest.mark.skipif(not fault_build().exists(), reason=f"no {fault_build()}"),
+              pytest.mark.plain_only("its figures are those of plain connections")]
 
 
 class Refused(Exception):
@@ -748,7 +750,7 @@ def test_a_stop_is_clean(bench, kind, part):
 
 # ---- processes that begin, or are short ----
 
-VERBS = {"check": ["check"], "refuse": ["check"], "config": ["config", "--defaults"], "status": ["status"],
+VERBS = {"check": ["check"], "secure": ["check"], "serve": ["run"], "refuse": ["check"], "config": ["config", "--defaults"], "status": ["status"],
          "run": ["run"]}
 BEGIN = """
 [global]
@@ -775,16 +777,34 @@ pool = b
 listener = tcp
 pool = a
 """
+TLS = """
+[listener tls]
+bind = 127.0.0.1:0
+pool = tls
+tls_certificate = {pair.certificate}
+tls_key = {pair.key}
+tls_client_ca = {ca.certificate}
+[pool tls]
+backend = https://127.0.0.1:3
+backend = https://127.0.0.1:4
+tls_ca = {ca.certificate}
+tls_certificate = {pair.certificate}
+tls_key = {pair.key}
+"""
+SECURE = ("secure", "serve")
 
 
 class Beginning:
     """One verb, with its own file and board, started anew each time."""
 
     def __init__(self, folder, verb, status_of=None):
-        self.folder, self.verb = folder, verb
+        self.folder, self.verb, self.runs = folder, verb, VERBS[verb] == ["run"]
         self.board = Board(folder / "board")
         self.file = folder / "lb.ini"
         text = BEGIN.format(folder=status_of or folder)
+        if verb in SECURE:
+            ca = certs.Authority(folder / "ca")
+            text += TLS.format(ca=ca, pair=ca.issue("one", ["DNS:one.test"]))
         self.file.write_text(text + "colour = red\n" if verb == "refuse" else text)
         self.log = folder / "log"
 
@@ -801,7 +821,7 @@ class Beginning:
                 [str(fault_build()), "-c", str(self.file), *VERBS[self.verb]], stdout=out,
                 stderr=err, env=environment(self.board.env), stdin=subprocess.DEVNULL)
             try:
-                if self.verb == "run":
+                if self.runs:
                     until(lambda: self.ended_or_ready(process), "ready, or the end")
                     self.board.disarm()
                     process.terminate()
@@ -813,7 +833,7 @@ class Beginning:
         what = f"{kind} {nth} variant {variant} ({self.board.last(kind)}): exit {code}\n{errors}"
         assert code in (0, 1, 2) and not REPORTS.search(errors), what
         assert code == 0 or errors.startswith(("evenkeel: ", str(self.file))), what
-        assert code != 0 or self.verb == "run" or said, what
+        assert code != 0 or self.runs or said, what
         assert code != 0 or self.verb != "refuse", what
         assert code == (2 if self.verb == "refuse" else 0) or self.board.failed(kind), what
         return self.board.failed(kind) > 0
@@ -829,7 +849,7 @@ def test_a_failure_at_the_start_is_told(tmp_path, bench, verb, kind, part):
     b.once(kind, 0)
     most = b.board.count(kind)
     assert most > 0
-    step = 2 * PARTS if kind == "calls" and verb == "run" and not FULL else PARTS
+    step = 2 * PARTS if kind == "calls" and b.runs and not FULL else PARTS
     for nth in range(1 + part, most + 1, step):
         variant = nth // step % 2
         struck = b.once(kind, nth, variant)

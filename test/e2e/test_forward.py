@@ -10,6 +10,7 @@ def seen(b):
     return b.requests[-1]
 
 
+@pytest.mark.plain_only("front: it expects http; test_tls_front.py has https")
 def test_forwarded_fields_are_replaced(lb, backend, client):
     b = backend()
     client(lb([b])).ask(fields=["X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https",

@@ -174,6 +174,7 @@ def test_health_port_is_in_the_host(lb, backend):
     ("v1", b"PROXY UNKNOWN\r\n"),
     ("v2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")])
 @pytest.mark.parametrize("kind", ["tcp", "http"])
+@pytest.mark.plain_only("back: the header comes before TLS, as in test_tls_health.py")
 def test_proxy_protocol(lb, backend, version, header, kind):
     seen = []
 
@@ -264,6 +265,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.plain_only("back: checks of 0.3 s; test_tls_health.py has those over TLS")
 @pytest.mark.parametrize("name", ANSWERS)
 def test_bad_answers(lb, backend, name):
     script, options, why = ANSWERS[name]
@@ -509,6 +511,7 @@ def test_a_late_evenkeel_takes_nobody_for_down(lb, backend):
     assert checks["failed"] == 0 and checks["timeout"] == 0
 
 
+@pytest.mark.plain_only("back: the backend comes after the file is written")
 def test_refused_at_once_and_listening_later(lb, free_port, cleanup, client):
     """A backend that is not there at the start comes when it does."""
     port = free_port()

@@ -7,6 +7,8 @@ import pytest
 from harness import build_of
 from harness.proxy import environment
 
+pytestmark = pytest.mark.plain_only("no traffic")
+
 GOOD = b"[listener a]\nbind = 127.0.0.1:0\n[pool p]\nbackend = 127.0.0.1:9\n"
 
 
@@ -46,12 +48,11 @@ def key(section, line):
 @pytest.mark.parametrize("section, names", [
     (b"global", "users groups pidfile worker Workers"),
     (b"admin", "recent slow_request bind"),
-    (b"listener a", "tls_certificate tls_key tls_ocsp_staple "
-     "tls_ticket_keys redirect tls_min_version tls_ciphers tls_ciphersuites tls_client_ca alpn "
-     "listen backend"),
+    (b"listener a", "tls_certificates tls_ca tls_verify tls_server_name tls_max_version tls "
+     "redirects https http2 listen backend"),
     (b"route r", "backend bind prefix"),
-    (b"pool p", "tls_verify tls_ca tls_server_name "
-     "tls_certificate tls_key resolves retry retry_max health_check eject slow_start_time "
+    (b"pool p", "tls_client_ca tls_min_version tls_ciphers alpn redirect tls https "
+     "resolves retry retry_max health_check eject slow_start_time "
      "bind weight name max"),
 ])
 def test_keys_that_do_not_exist_are_unknown(tmp_path, section, names):
@@ -176,6 +177,30 @@ def test_retry_and_health(tmp_path):
     check_many(tmp_path, b"pool", good, bad)
 
 
+def test_files_of_tls(tmp_path):
+    """Of the files only the names are looked at here; what stands in them is another matter."""
+    pair = b"tls_certificate = c\ntls_key = k\n"
+    bad = [pair + v for v in (
+        b"tls_min_version = 1.0", b"tls_min_version = 1", b"tls_min_version = 1.20",
+        b"tls_min_version = TLS1.2", b"alpn = h2", b"alpn = http/1.1,h2", b"alpn = http/1.0",
+        b"tls_ciphers = ", b"tls_ciphers = " + b"A" * 2001, b"tls_ocsp_staple = a,b",
+        b"tls_ocsp_staple = no", b"tls_ocsp_staple = None", b"tls_client_ca = " + b"/x" * 513,
+        b"tls_ticket_keys =", b"redirect = https", b"tls_key = l", b"tls_certificate = d")]
+    bad += [b"tls_certificate = c", b"tls_key = k", b"tls_ticket_keys = t", b"alpn = http/1.1",
+            b"tls_min_version = 1.2", b"tls_certificate = c,,d", b"tls_certificate = ,c"]
+    for text in bad:
+        code, out = run(tmp_path, key(b"listener a", text))
+        assert code == 2 and re.search(r"lb\.ini:[2-5]: \[listener a\]", out), (text, out)
+    check_many(tmp_path, b"listener", [
+        b"redirect = https", b"redirect = https:1", b"redirect = https:65535"], [
+        b"redirect = https:443:443", b"redirect = https:+1", b"redirect = https: 1",
+        b"redirect = HTTPS", b"redirect = http:80", b"redirect = https:99999", b"redirect ="])
+    check_many(tmp_path, b"pool", bad=[
+        b"tls_verify = 1", b"tls_verify = Yes", b"tls_ca =", b"tls_server_name = a:1",
+        b"tls_server_name = *.a", b"tls_server_name = [::1]", b"tls_server_name = a b",
+        b"tls_server_name = 1.2.3", b"tls_certificate = c", b"tls_key = k"])
+
+
 def test_binds(tmp_path):
     good = [b"127.0.0.1:0", b"[::1]:0", b"*:0", b"[::]:0", b"unix:/tmp/x.sock", b"127.0.0.1:65535",
             b"localhost:8080"]
@@ -190,14 +215,20 @@ def test_binds(tmp_path):
 def test_backends(tmp_path):
     good = [b"127.0.0.1:80", b"[::1]:80", b"unix:/x", b"127.0.0.1:80 weight=1",
             b"127.0.0.1:80 name=x weight=256", b"localhost:80",
-            b"srv:_http._tcp.x", b"srv:_http._tcp.x max=1 backup name=x"]
+            b"srv:_http._tcp.x", b"srv:_http._tcp.x max=1 backup name=x",
+            b"https://127.0.0.1:80", b"https://[::1]:443 weight=2", b"HTTPS://a.b:1 name=x backup",
+            b"https://127.0.0.1:9"]
     bad = [b"", b"127.0.0.1", b"127.0.0.1:0", b"127.0.0.1:65536", b"*:80", b"[::1]:0",
            b"127.0.0.1:80 weight=0", b"127.0.0.1:80 weight=257", b"127.0.0.1:80 weight=",
            b"127.0.0.1:80 weight=-1", b"127.0.0.1:80 weight=1.5", b"127.0.0.1:80 weight",
            b"127.0.0.1:80 weight=1 weight=1", b"127.0.0.1:80 name=a name=b",
            b"127.0.0.1:80 name=", b"127.0.0.1:80 name=a/b", b"127.0.0.1:80 max=0",
            b"127.0.0.1:80 backup=yes", b"127.0.0.1:80 color=red", b"127.0.0.1:80 weight = 2",
-           b"https://127.0.0.1:80", b"http://127.0.0.1:80", b"srv:x",
+           b"https://127.0.0.1", b"https://127.0.0.1:80/", b"https://", b"https://:443",
+           b"https://127.0.0.1:0", b"https://::1:443", b"https://a:1 https://b:1", b"https:a:443",
+           b"https:/a:443", b"https://u@a:443", b"https://unix:/x", b"https://srv:_http._tcp.x",
+           b"https://https://a:1", b"https://*:443", b"https://a:443?x", b" https ://a:443",
+           b"http://127.0.0.1:80", b"srv:x",
            b"srv:_http._tcp.x:80", b"srv:_http._udp.x", b"srv:_http._tcp.x weight=1",
            b"127.0.0.1:80 127.0.0.1:81", b"127.0.0.1:80; weight=2", b"a b:80", b"-x:80/",
            b"unix:", b"127.0.0.1:9", b"127.0.0.1:80 name=127.0.0.1:9"]

@@ -158,6 +158,7 @@ LOOKALIKES = ["Content_Length: 3", "Transfer_Encoding: chunked", "transfer_encod
               "X_Forwarded_Anything: 1", "x_REQUEST-id: evil"]
 
 
+@pytest.mark.plain_only("front: it expects http; test_tls_front.py has https")
 def test_lookalikes_all_at_once(lb, backend, client):
     b = backend()
     r = client(lb([b])).ask("POST", fields=LOOKALIKES, body=b"12345")

@@ -155,6 +155,7 @@ def test_response_read_slower_than_every_backend_timeout(lb, backend, client):
 
 
 @pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.plain_only("front: who is not accepted cannot shake hands")
 def test_max_connections(lb, backend, client, limit):
     """One more than allowed is not served until another leaves, and then it is."""
     proxy = lb([backend()], top=f"max_connections = {limit}\n")

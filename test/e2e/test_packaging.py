@@ -8,6 +8,8 @@ import pytest
 
 from harness import build_of, ini, until
 
+pytestmark = pytest.mark.plain_only("no traffic")
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEBIAN, MAN = ROOT / "debian", ROOT / "docs/man"
 COMPLETION = ROOT / "pkg/completion"

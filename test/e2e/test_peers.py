@@ -47,6 +47,7 @@ def test_trusted_peer_is_kept_and_extended(lb, backend, client):
 
 @pytest.mark.parametrize("mode, x, rfc", [("off", False, False), ("x", True, False),
                                           ("rfc7239", False, True), ("both", True, True)])
+@pytest.mark.plain_only("front: it expects http; test_tls_front.py has https")
 def test_forwarded_modes(lb, backend, client, mode, x, rfc):
     b = backend()
     proxy = lb([b], listener=f"forwarded = {mode}\n")
@@ -60,6 +61,7 @@ def test_forwarded_modes(lb, backend, client, mode, x, rfc):
 
 @pytest.mark.parametrize("greeting", GREETINGS.values(), ids=GREETINGS)
 @pytest.mark.parametrize("cut", [0, 1, 7])
+@pytest.mark.plain_only("front: the header comes before TLS, as in test_tls_front.py")
 def test_proxy_header_says_who_it_is(lb, backend, client, greeting, cut):
     b = backend()
     proxy = lb([b], listener="proxy_protocol = on\n")
@@ -71,6 +73,7 @@ def test_proxy_header_says_who_it_is(lb, backend, client, greeting, cut):
     assert proxy.access(2)[1]["client"] == "203.0.113.9"
 
 
+@pytest.mark.plain_only("front: the header comes before TLS, as in test_tls_front.py")
 def test_header_and_request_in_one_packet(lb, backend, client):
     proxy = lb([backend()], listener="proxy_protocol = yes\n")
     c = client(proxy)
@@ -79,6 +82,7 @@ def test_header_and_request_in_one_packet(lb, backend, client):
 
 
 @pytest.mark.parametrize("greeting", [b"PROXY UNKNOWN\r\n", V2 + b"\x20\0\0\0"])
+@pytest.mark.plain_only("front: the header comes before TLS, as in test_tls_front.py")
 def test_unknown_source_is_the_socket(lb, backend, client, greeting):
     b = backend()
     c = client(lb([b], listener="proxy_protocol = on\n"))
@@ -89,6 +93,7 @@ def test_unknown_source_is_the_socket(lb, backend, client, greeting):
 
 @pytest.mark.parametrize("junk", [b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"PROXY TCP4 x\r\n",
                                   V2 + b"\x31\x11\0\x0c", b"\0" * 20])
+@pytest.mark.plain_only("front: the header comes before TLS, as in test_tls_front.py")
 def test_no_header_no_service(lb, backend, client, junk):
     b = backend()
     proxy = lb([b], listener="proxy_protocol = on\n")
@@ -97,11 +102,13 @@ def test_no_header_no_service(lb, backend, client, junk):
     until(lambda: "no PROXY header" in proxy.stderr(), "the log to say so")
 
 
+@pytest.mark.plain_only("front: the header comes before TLS, as in test_tls_front.py")
 def test_header_in_time(lb, backend, client):
     proxy = lb([backend()], listener="proxy_protocol = on\nheader_timeout = 200ms\n")
     assert client(proxy).send(b"PROXY TCP4").at_end()
 
 
+@pytest.mark.plain_only("front: the header comes before TLS, as in test_tls_front.py")
 def test_trust_looks_behind_the_header(lb, backend, client):
     b = backend()
     proxy = lb([b], listener="proxy_protocol = on\ntrusted_proxies = 203.0.113.0/24\n")
@@ -112,6 +119,7 @@ def test_trust_looks_behind_the_header(lb, backend, client):
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.plain_only("back: the header comes before TLS, as in test_tls_back.py")
 def test_backends_are_told(lb, backend, client, version):
     seen = []
 

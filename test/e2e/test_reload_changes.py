@@ -476,6 +476,7 @@ def test_a_port_that_is_given_back_can_be_had_at_once(evenkeel, backend, address
         del again
 
 
+@pytest.mark.plain_only("front: the header comes before TLS, as in test_tls_front.py")
 def test_bind_options_of_the_same_socket(evenkeel, backend, client):
     """PROXY protocol, X-Forwarded-For and such, switched under a listener that stays."""
     b = backend(name="one")
@@ -726,6 +727,7 @@ def test_keepalive_off_and_on(evenkeel, backend, client):
     until(lambda: all(k.ended.is_set() for k in b.conns), "the idle one to be closed")
 
 
+@pytest.mark.plain_only("back: the header comes before TLS, as in test_tls_back.py")
 def test_proxy_protocol_to_backends(evenkeel, backend, client):
     """A connection without the header is not used for a request that needs one."""
     first = []
@@ -992,6 +994,7 @@ def test_hash_moves_little(evenkeel, backend, client):
     assert len(set(owners())) == 1
 
 
+@pytest.mark.plain_only("front: who is not accepted cannot shake hands")
 def test_max_connections(evenkeel, backend, client):
     b = backend(name="one")
     proxy = evenkeel(site([b]))

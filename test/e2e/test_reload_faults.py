@@ -22,7 +22,8 @@ MARGIN = 3
 # A fault may have cost the line that says how it ended; nothing is told by that.
 SAID_S = 0.5
 
-pytestmark = pytest.mark.skipif(not fault_build().exists(), reason=f"no {fault_build()}")
+pytestmark = [pytest.mark.skipif(not fault_build().exists(), reason=f"no {fault_build()}"),
+              pytest.mark.plain_only("it asks each socket of a listener in a way of its own")]
 
 CONFIG = """
 [global]

@@ -418,6 +418,7 @@ def folder_of_nobody(tmp_path):
 
 
 @root_only
+@pytest.mark.plain_only("front: the usual key is root's own; test_tls_reload.py has others")
 def test_the_file_cannot_be_read(evenkeel, backend, tmp_path):
     """Started by root, who became nobody: he cannot read what only root may."""
     folder = folder_of_nobody(tmp_path)
@@ -440,6 +441,7 @@ def test_the_file_cannot_be_read(evenkeel, backend, tmp_path):
 
 
 @root_only
+@pytest.mark.plain_only("front: the usual key is root's own; test_tls_reload.py has others")
 def test_what_works_at_start_works_at_reload(evenkeel, backend, tmp_path):
     """As nobody: a low port can be bound; a log that only root may write cannot."""
     folder = folder_of_nobody(tmp_path)

@@ -43,6 +43,7 @@ def test_listening_sockets_stay(evenkeel, backend, address):
 
 
 @pytest.mark.threaded
+@pytest.mark.plain_only("front: who is not accepted cannot shake hands")
 def test_connections_that_nobody_has_accepted_yet(evenkeel, backend):
     """They wait in the kernel while a HUP does, and all are answered."""
     b = backend(name="one")

@@ -34,6 +34,7 @@ def said_of(text, subject):
     raise AssertionError(f"no line about {subject}: {text!r}")
 
 
+@pytest.mark.plain_only("back: names without name= have the scheme in them")
 def test_the_difference_in_plain_words(evenkeel, backend, client):
     gate = Gate()
     one, two, three = backend(), backend(held(gate)), backend()
@@ -267,6 +268,7 @@ class running:
         assert error[0] or code == 0, self.err.read_text()
 
 
+@pytest.mark.plain_only("words of the command line know no TLS")
 def test_started_without_a_file_there_is_nothing_to_reload(tmp_path, backend, free_port):
     port, control = free_port(), str(tmp_path / "ctl")
     run = running(["--control", control, str(port), str(backend(name="one").port)], tmp_path)

@@ -13,6 +13,8 @@ import pytest
 from harness import build_of, until
 from harness.proxy import environment
 
+pytestmark = pytest.mark.plain_only("no traffic")
+
 CONFIG = """[listener a]
 bind = 127.0.0.1:0
 [pool web]

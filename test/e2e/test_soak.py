@@ -15,6 +15,8 @@ import part_mixed  # noqa: E402
 from soaklib import (Report, at_rest, descriptors, more_files,  # noqa: E402
                      same_descriptors, steady_descriptors)
 
+pytestmark = pytest.mark.plain_only("the peers in C speak no TLS; ./dev soak tls presses on it")
+
 REQUESTS = 20000
 
 

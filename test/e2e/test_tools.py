@@ -8,6 +8,8 @@ import pytest
 from harness import Client, until
 from harness.flow import BLOCK
 
+pytestmark = pytest.mark.plain_only("front: test_tls_front.py has the programs over TLS")
+
 PAGE = BLOCK * 8
 
 

@@ -309,6 +309,7 @@ def test_binds_come_and_go(evenkeel, x, client, tmp_path, free_port):
     ("[admin]\nlisten = 127.0.0.1:{taken}\n[listener main]",
      "{file}:9: [admin] listen: 127.0.0.1:{taken}: Address already in use"),
 ])
+@pytest.mark.plain_only("it counts the lines of its file")
 def test_a_new_process_that_cannot_start_changes_nothing(lb, x, load, change_to, said):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -416,6 +417,7 @@ def test_a_reload_during_an_upgrade_is_refused(lb, x, own_binary, slow_start):
     go.touch()
 
 
+@pytest.mark.plain_only("it adds sections to the file as it was written")
 def test_what_a_reload_has_changed_is_handed_over(evenkeel, x, load, tmp_path, free_port):
     """Binds that came and went before the upgrade, among them a unix socket and all addresses."""
     one, two, file = free_port(), free_port(), tmp_path / "new"
@@ -625,6 +627,7 @@ def unix(path):
     return s
 
 
+@pytest.mark.plain_only("front: the harness does not know which ports are given")
 def test_sockets_of_systemd_are_used(activated, x, client, tmp_path, load):
     path = tmp_path / "front"
     with tcp() as a, unix(path) as b, tcp() as admin:

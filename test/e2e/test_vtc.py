@@ -9,6 +9,8 @@ import pytest
 from harness import build_of
 from harness.proxy import REPORTS, ROOT, environment
 
+pytestmark = pytest.mark.plain_only("varnishtest speaks no TLS")
+
 VTC = ROOT / "test/vtc"
 SCENARIOS = sorted(p.stem for p in VTC.glob("*.vtc"))
 LIMIT_S = 60

@@ -6,12 +6,14 @@
 #include "fuzz_input.h"
 
 #include "evenkeel/http/forward.h"
+#include "evenkeel/http/redirect.h"
 
 #define RESPONSE    1U
 #define HTTPS       2U
 #define REQUEST_ID  4U
 #define TRAILER     8U
-#define HEAD        16U
+#define HEAD        16U /* of responses */
+#define SUBJECT     16U /* of requests */
 #define CONTINUE    32U
 #define TRUSTED     64U
 #define RFC7239     128U
@@ -78,7 +80,9 @@ request_options(unsigned flags)
 			      flags & RFC7239 ? FORWARDED_BOTH : FORWARDED_X,
 		.trusted = (flags & TRUSTED) != 0,
 		.https = (flags & HTTPS) != 0,
-		.client_ip = SPAN("10.1.2.3")},
+		.client_ip = SPAN("10.1.2.3"),
+		.subject =
+		    flags & SUBJECT ? SPAN("CN=a\\, b,O=\xc3\xa9") : SPAN_NONE},
 	    .request_id = flags & REQUEST_ID ? SPAN("0123456789") : SPAN_NONE,
 	    .expect_continue = (flags & CONTINUE) != 0,
 	};
@@ -95,6 +99,37 @@ check_next_hop(
 	struct ip found = forwarded_client(&b->h, text, &w);
 
 	CHECK(ip_equal(&found, &peer));
+}
+
+/* Ours or none, whatever came. */
+static void
+check_subject(const struct message *b, const char *text, struct span subject)
+{
+	const struct h1_field *f =
+	    h1_head_find(&b->h, H1_FIELD_X_CLIENT_CERT_SUBJECT);
+
+	CHECK(count(b, H1_FIELD_X_CLIENT_CERT_SUBJECT) == (subject.len > 0));
+	CHECK(f == NULL || span_equal(h1_span(f->value, text), subject));
+}
+
+/* The address is https://, of what the parser let through, and no longer than
+ * promised. */
+static void
+check_redirect(const struct message *a, const char *text)
+{
+	static char bytes[OUT_BYTES];
+	struct textbuf out = textbuf_make(bytes, sizeof(bytes));
+	struct redirect r = redirect_make(&a->h, text, &a->f, 8443);
+	struct span authority = h1_span(a->f.host, text);
+
+	redirect_put(&out, &r);
+	CHECK(!out.full);
+	CHECK(out.len <= r.host.len + r.path.len + REDIRECT_EXTRA_BYTES);
+	CHECK(span_starts_with(textbuf_span(&out), SPAN("https://")));
+	CHECK(span_starts_with(authority, r.host) && r.host.len > 0);
+	CHECK(h1_is_authority(r.host));
+	for (size_t i = 0; i < out.len; i++)
+		CHECK(bytes[i] > ' ' && bytes[i] < 0x7f && bytes[i] != '#');
 }
 
 static void
@@ -123,6 +158,7 @@ check_request(const struct message *a, const char *text,
 	check_next_hop(b, out.ptr, FORWARDED_X);
 	if (how->forwarded.mode == FORWARDED_BOTH)
 		check_next_hop(b, out.ptr, FORWARDED_RFC7239);
+	check_subject(b, out.ptr, how->forwarded.subject);
 	CHECK(count(b, H1_FIELD_HOST) == 1);
 	CHECK(count(b, H1_FIELD_VIA) >= 1);
 }
@@ -141,10 +177,12 @@ fuzz_request(const struct fuzz_input *in)
 	out = textbuf_span(&a.out);
 	CHECK(!a.out.full);
 	CHECK(out.len <= a.h.len + how.forwarded.client_ip.len +
-		how.request_id.len + H1_FORWARD_EXTRA_BYTES);
+		how.request_id.len + how.forwarded.subject.len +
+		H1_FORWARD_EXTRA_BYTES);
 	/* HTTP/1.0 without Host goes out with an empty one. */
 	if (a.f.host.len == 0)
 		return;
+	check_redirect(&a, in->text.ptr);
 	CHECK(parse(&b, H1_REQUEST, H1_METHOD_GET, out));
 	check_request(&a, in->text.ptr, &b, &how);
 	h1_forward_request(&b.out, &b.h, out.ptr, &b.f, &how);

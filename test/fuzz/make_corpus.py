@@ -95,6 +95,17 @@ def forwarded_requests():
     )]
 
 
+def subject_requests():
+    """Who claims to have shown a certificate."""
+    start, end = b"GET / HTTP/1.1\r\nHost: h:1\r\n", b"\r\n\r\n"
+    return [start + lines + end for lines in (
+        b"X-Client-Cert-Subject: CN=root",
+        b"x_client-cert_subject:CN=root\r\nX-CLIENT-CERT-SUBJECT: CN=a",
+        b"Connection: X-Client-Cert-Subject, close\r\nX-Client-Cert-Subject: CN=a",
+        b"X-Client-Cert-Subject2: a\r\nX-Client-Cert-Serial: b\r\nX-Forwarded-Client-Cert: c",
+    )]
+
+
 def main():
     requests = texts("requests.jsonl", "request")
     responses = texts("responses.jsonl", "response")
@@ -106,7 +117,8 @@ def main():
                       enumerate(spread(requests, 48))] +
           [(1 | i & 0x14, t) for i, t in enumerate(spread(responses, 24))] +
           [(8, b"X-Sum: abc\r\nContent-Length: 5\r\nY:  z \r\n")] +
-          [(0xc0, t) for t in forwarded_requests()])
+          [(0xc0, t) for t in forwarded_requests()] +
+          [(flags, t) for flags in (0, 0x10, 0x50) for t in subject_requests()])
     write("proxyproto", [(0, t) for t in proxy_headers()])
 
 

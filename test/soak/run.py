@@ -14,8 +14,8 @@ import traceback
 
 from soaklib import Report, Skipped, more_files
 
-PARTS = ("mixed", "websocket", "slow", "connections", "bodies", "scrape", "logs", "reload", "fuzz",
-         "package")
+PARTS = ("mixed", "websocket", "slow", "connections", "bodies", "scrape", "logs", "reload", "tls",
+         "tls_scan", "fuzz", "package")
 
 
 def modules():

@@ -30,7 +30,8 @@ open_pool(void **state)
 		return -1;
 	for (uint32_t i = 0; i < BACKENDS; i++) {
 		name[1] = (char)('0' + i);
-		backends[i] = backend_create(name, SPAN_NONE, &a, 1, THREADS);
+		backends[i] =
+		    backend_create(name, SPAN_NONE, &a, NULL, 1, THREADS);
 		if (backends[i] == NULL)
 			return -1;
 	}

@@ -445,7 +445,7 @@ change_number(const struct option *o, char *field)
 		memcpy(&n64, field, sizeof(n64));
 		n64++;
 		memcpy(field, &n64, sizeof(n64));
-	} else if (o->type == OPTION_PORT) {
+	} else if (o->type == OPTION_PORT || o->type == OPTION_REDIRECT) {
 		memcpy(&n16, field, sizeof(n16));
 		n16++;
 		memcpy(field, &n16, sizeof(n16));
@@ -478,6 +478,7 @@ change_list(const struct option *o, char *object, const struct copy *c)
 	static struct cfg_backend backend = {
 	    .name = "z:7", .addr = {.text = "z:7"}, .weight = 1};
 	static struct cfg_statuses statuses = {.from = 500, .to = 599};
+	static struct cfg_file file = {.path = "zzz"};
 	static const char *text = "zzz";
 	static const struct cfg_listener *listener;
 	const void *array = &text;
@@ -490,6 +491,8 @@ change_list(const struct option *o, char *object, const struct copy *c)
 		array = &backend;
 	else if (o->type == OPTION_STATUSES)
 		array = &statuses;
+	else if (o->type == OPTION_FILES)
+		array = &file;
 	else if (o->type == OPTION_LISTENER_NAMES)
 		array = &listener;
 	memcpy(object + o->offset, &array, sizeof(array));
@@ -509,6 +512,8 @@ change(const struct option *o, char *object, const struct copy *c)
 		memcpy(field, &pool, sizeof(pool));
 	else if (o->type == OPTION_ADDRESS)
 		((struct cfg_addr *)(void *)field)->text = text;
+	else if (o->type == OPTION_FILE)
+		((struct cfg_file *)(void *)field)->path = text;
 	else if (value_is_text(o))
 		memcpy(field, &text, sizeof(text));
 	else if (o->type == OPTION_ENUM)
@@ -547,6 +552,13 @@ check_option(const struct option *o, const struct cfg *cfg)
 	    textbuf_span(&t), o->reloadable ? SPAN_NONE : span_of(o->name)));
 }
 
+/* A word of which there is one never does. */
+static bool
+can_differ(const struct option *o)
+{
+	return o->type != OPTION_ENUM || strchr(o->words, '|') != NULL;
+}
+
 static void
 every_option_is_seen(void **state)
 {
@@ -554,7 +566,8 @@ every_option_is_seen(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < option_count; i++)
-		check_option(&option_table[i], b->cfg);
+		if (can_differ(&option_table[i]))
+			check_option(&option_table[i], b->cfg);
 	built_free(b);
 }
 

@@ -33,6 +33,7 @@ static const struct {
     {"X-Forwarded-", H1_FIELD_X_FORWARDED},
     {"Forwarded", H1_FIELD_FORWARDED},
     {"X-Request-Id", H1_FIELD_X_REQUEST_ID},
+    {"X-Client-Cert-Subject", H1_FIELD_X_CLIENT_CERT_SUBJECT},
     {"Idempotency-Key", H1_FIELD_IDEMPOTENCY_KEY},
     {"Retry-After", H1_FIELD_RETRY_AFTER},
     {"Authorization", H1_FIELD_AUTHORIZATION},
@@ -143,6 +144,7 @@ test_near_misses(void **state)
 	assert_int_equal(h1_field_lookup(SPAN_NONE, &underscore), 0);
 	assert_int_equal(lookup("X-Forwarded", 11, &underscore), 0);
 	assert_int_equal(lookup("X", 1, &underscore), 0);
+	assert_int_equal(lookup("X-Client-Cert-Subject2", 22, &underscore), 0);
 	assert_int_equal(lookup("Proxy-AuthorizationX", 20, &underscore), 0);
 }
 

@@ -83,6 +83,9 @@ make_inputs(void **state)
 		if (event == FLOW_EV_CLIENT_BAD) {
 			add_input(event, ACCESS_OK, 400, NULL);
 			add_input(event, ACCESS_OK, 431, NULL);
+		} else if (event == FLOW_EV_REDIRECTED) {
+			add_input(event, ACCESS_OK, 301, NULL);
+			add_input(event, ACCESS_OK, 308, NULL);
 		} else if (event == FLOW_EV_HEAD) {
 			add_input(event, ACCESS_OK, 200, NULL);
 			add_input(event, ACCESS_OK, 503, NULL);
@@ -174,8 +177,14 @@ check_ends(struct path *p, const struct flow_orders *o)
 	}
 	if (o->set & FLOW_REPLY) {
 		assert_false(p->replying);
-		assert_in_range(o->status, 400, 599);
-		assert_int_not_equal(o->end, ACCESS_END_OK);
+		/* An answer of our own is an error, or says where to go; that
+		 * needs no backend. */
+		if (o->end == ACCESS_END_OK) {
+			assert_in_range(o->status, 301, 308);
+			assert_int_equal(p->started, 0);
+		} else {
+			assert_in_range(o->status, 400, 599);
+		}
 		p->replying = true;
 	}
 	if (o->set & FLOW_ABORT_CLIENT)
@@ -472,6 +481,10 @@ struct row {
 	{                                                \
 		FLOW_EV_CLIENT_BAD, 0, code, false, NULL \
 	}
+#define REDIRECTED(code)                                 \
+	{                                                \
+		FLOW_EV_REDIRECTED, 0, code, false, NULL \
+	}
 #define FAILED(how)                                           \
 	{                                                     \
 		FLOW_EV_FAILED, ACCESS_##how, 0, false, &post \
@@ -491,6 +504,7 @@ struct row {
 static const struct row rows[] = {
     {FLOW_START, EV(ROUTED), FLOW_PICKING, FLOW_PICK, END(OK), 0, 0},
     {FLOW_START, EV(NO_ROUTE), REPLY, END(NO_ROUTE), 404, 0},
+    {FLOW_START, REDIRECTED(308), REPLY, END(OK), 308, 0},
     {FLOW_START, BAD(414), REPLY, END(CLIENT_BAD), 414, 0},
     {FLOW_START, EV(CLIENT_SLOW), REPLY, END(CLIENT_SLOW), 408, 0},
     {FLOW_START, EV(CLIENT_GONE), ABORTED, END(CLIENT_GONE), 0, 0},

@@ -174,6 +174,10 @@ test_request_fields(void **state)
 		GET AFTER},
 	    {GET "Via: 1.0 a, 1.1 b\r\n\r\n",
 		GET "Via: 1.0 a, 1.1 b\r\n" AFTER},
+	    {GET "X-Client-Cert-Subject: CN=a\r\nx-client-cert-subject:CN=b\r\n"
+		 "X-Client_Cert-Subject: CN=c\r\nX_CLIENT_CERT_SUBJECT: d\r\n"
+		 "X-Client-Cert: e\r\nX-Client-Cert-Subjects: f\r\n\r\n",
+		GET "X-Client-Cert: e\r\nX-Client-Cert-Subjects: f\r\n" AFTER},
 	    /* underscores: those that could be taken for ours or framing */
 	    {GET
 		"Host_: x\r\nContent_Length: 5\r\nTransfer_Encoding: chunked"
@@ -230,6 +234,32 @@ test_request_options(void **state)
 	check_request("GET / HTTP/1.0\r\n\r\n", &how,
 	    "GET / HTTP/1.1\r\nHost: \r\n" VIA
 	    "X-Forwarded-Proto: https\r\n\r\n");
+}
+
+/* Neither what the client says of itself nor what it has Connection say about
+ * ours changes it; nor does a trusted peer. */
+static void
+test_request_subject(void **state)
+{
+	static const char in[] =
+	    GET "Connection: X-Client-Cert-Subject, x_client_cert_subject\r\n"
+		"X-Client-Cert-Subject: CN=root\r\n"
+		"X_Client_Cert_Subject: CN=root\r\nA: b\r\n\r\n";
+	struct h1_forward_request how = {
+	    .forwarded = {.subject = SPAN("CN=a\\, b,O=\xc3\xa9")}};
+
+	(void)state;
+	for (int trusted = 0; trusted < 2; trusted++) {
+		how.forwarded.trusted = trusted;
+		check_request(in, &how,
+		    GET "A: b\r\n" VIA
+			"X-Client-Cert-Subject: CN=a\\, b,O=\xc3\xa9\r\n\r\n");
+		check_request("GET / HTTP/1.0\r\nHost: h\r\n\r\n", &how,
+		    GET VIA
+		    "X-Client-Cert-Subject: CN=a\\, b,O=\xc3\xa9\r\n\r\n");
+	}
+	how.forwarded = (struct forwarded){.trusted = true};
+	check_request(in, &how, GET "A: b\r\n" AFTER);
 }
 
 /* What came in these fields goes out through http/forwarded alone, once. */
@@ -356,8 +386,9 @@ test_room(void **state)
 {
 	static const char in[] = "POST / HTTP/1.1\r\nHost: h\r\nA:  b\r\n"
 				 "Content-Length: 5\r\n\r\n";
-	struct h1_forward_request how = {
-	    .forwarded = {.mode = FORWARDED_X, .client_ip = SPAN("::1")},
+	struct h1_forward_request how = {.forwarded = {.mode = FORWARDED_X,
+					     .client_ip = SPAN("::1"),
+					     .subject = SPAN("CN=a")},
 	    .request_id = SPAN("x")};
 	static struct message m;
 	size_t need;
@@ -392,7 +423,8 @@ test_extra_bytes(void **state)
 	struct h1_forward_request how = {
 	    .forwarded = {.mode = FORWARDED_BOTH,
 		.https = true,
-		.client_ip = SPAN("1111:2222:3333:4444:5555:6666:7777:8888")},
+		.client_ip = SPAN("1111:2222:3333:4444:5555:6666:7777:8888"),
+		.subject = SPAN("CN=a")},
 	    .expect_continue = true,
 	    .request_id = SPAN("0123456789abcdef")};
 	size_t n;
@@ -408,7 +440,8 @@ test_extra_bytes(void **state)
 		assert_true(read_request(&m, in, n));
 		h1_forward_request(&m.text, &m.h, in, &m.f, &how);
 		assert_true(m.text.len <= m.h.len +
-			how.forwarded.client_ip.len + how.request_id.len +
+			how.forwarded.client_ip.len +
+			how.forwarded.subject.len + how.request_id.len +
 			H1_FORWARD_EXTRA_BYTES);
 	}
 }
@@ -482,6 +515,7 @@ main(void)
 	    cmocka_unit_test(test_request_lines),
 	    cmocka_unit_test(test_request_fields),
 	    cmocka_unit_test(test_request_options),
+	    cmocka_unit_test(test_request_subject),
 	    cmocka_unit_test(test_request_forwarded),
 	    cmocka_unit_test(test_responses),
 	    cmocka_unit_test(test_response_options),

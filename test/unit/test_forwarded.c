@@ -64,26 +64,27 @@ struct put {
 #define PEER6 SPAN("2001:db8::1")
 
 static const struct put untrusted[] = {
-    {{FORWARDED_OFF, false, false, PEER4}, "h", ""},
-    {{FORWARDED_X, false, false, PEER4}, "h:1",
+    {{FORWARDED_OFF, false, false, PEER4, SPAN_NONE}, "h", ""},
+    {{FORWARDED_X, false, false, PEER4, SPAN_NONE}, "h:1",
 	"X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\n"
 	"X-Forwarded-Host: h:1\r\n"},
-    {{FORWARDED_X, false, true, {NULL, 0}}, "", "X-Forwarded-Proto: https\r\n"},
-    {{FORWARDED_RFC7239, false, false, PEER4}, "h",
+    {{FORWARDED_X, false, true, {NULL, 0}, SPAN_NONE}, "",
+	"X-Forwarded-Proto: https\r\n"},
+    {{FORWARDED_RFC7239, false, false, PEER4, SPAN_NONE}, "h",
 	"Forwarded: for=10.0.0.9;proto=http;host=h\r\n"},
-    {{FORWARDED_RFC7239, false, true, PEER6}, "h:81",
+    {{FORWARDED_RFC7239, false, true, PEER6, SPAN_NONE}, "h:81",
 	"Forwarded: for=\"[2001:db8::1]\";proto=https;host=\"h:81\"\r\n"},
-    {{FORWARDED_RFC7239, false, false, {NULL, 0}}, "[::1]",
+    {{FORWARDED_RFC7239, false, false, {NULL, 0}, SPAN_NONE}, "[::1]",
 	"Forwarded: for=unknown;proto=http;host=\"[::1]\"\r\n"},
-    {{FORWARDED_RFC7239, false, false, PEER4}, "",
+    {{FORWARDED_RFC7239, false, false, PEER4, SPAN_NONE}, "",
 	"Forwarded: for=10.0.0.9;proto=http\r\n"},
-    {{FORWARDED_RFC7239, false, false, PEER4}, "a;b=(c)",
+    {{FORWARDED_RFC7239, false, false, PEER4, SPAN_NONE}, "a;b=(c)",
 	"Forwarded: for=10.0.0.9;proto=http;host=\"a;b=(c)\"\r\n"},
-    {{FORWARDED_RFC7239, false, false, PEER4}, "a\"b",
+    {{FORWARDED_RFC7239, false, false, PEER4, SPAN_NONE}, "a\"b",
 	"Forwarded: for=10.0.0.9;proto=http\r\n"},
-    {{FORWARDED_RFC7239, false, false, PEER4}, "ab\\",
+    {{FORWARDED_RFC7239, false, false, PEER4, SPAN_NONE}, "ab\\",
 	"Forwarded: for=10.0.0.9;proto=http\r\n"},
-    {{FORWARDED_BOTH, false, false, PEER6}, "h",
+    {{FORWARDED_BOTH, false, false, PEER6, SPAN_NONE}, "h",
 	"X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: http\r\n"
 	"X-Forwarded-Host: h\r\n"
 	"Forwarded: for=\"[2001:db8::1]\";proto=http;host=h\r\n"},
@@ -173,7 +174,7 @@ static const struct pair rfc_pairs[] = {
 static void
 test_trusted(void **state)
 {
-	struct forwarded f = {FORWARDED_X, true, false, PEER4};
+	struct forwarded f = {FORWARDED_X, true, false, PEER4, SPAN_NONE};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(x_pairs); i++)
@@ -188,6 +189,40 @@ test_trusted(void **state)
 	    "Forwarded: for=1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n",
 	    "X-Forwarded-For: 2.2.2.2, 10.0.0.9\r\n" X_REST
 	    "Forwarded: for=1.1.1.1, " HOP);
+}
+
+/* In every mode, behind the others; never with what could end its line. */
+static void
+test_subject(void **state)
+{
+	static const struct span bad[] = {SPAN("CN=a\rX"), SPAN("CN=a\nX: y"),
+	    SPAN("CN=a\r\nX: y"), SPAN("CN=\0"), SPAN("\n"), SPAN("CN=\x7f"),
+	    SPAN("CN=0123456789012345678901234567890\r")};
+	struct forwarded f = {
+	    .mode = FORWARDED_OFF, .subject = SPAN("CN=a,O=b")};
+	const char *line = "X-Client-Cert-Subject: CN=a,O=b\r\n";
+
+	(void)state;
+	for (int trusted = 0; trusted < 2; trusted++) {
+		f.trusted = trusted;
+		f.mode = FORWARDED_OFF;
+		check_put(&f, "h", "X-Client-Cert-Subject: CN=c\r\n", line);
+		f.mode = FORWARDED_X;
+		check_put(&f, "", "",
+		    "X-Forwarded-Proto: http\r\n"
+		    "X-Client-Cert-Subject: CN=a,O=b\r\n");
+		f.mode = FORWARDED_RFC7239;
+		check_put(&f, "", "",
+		    "Forwarded: for=unknown;proto=http\r\n"
+		    "X-Client-Cert-Subject: CN=a,O=b\r\n");
+	}
+	f.mode = FORWARDED_OFF;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		f.subject = bad[i];
+		check_put(&f, "h", "", "");
+	}
+	f.subject = SPAN("\xc3\xa9\xff");
+	check_put(&f, "", "", "X-Client-Cert-Subject: \xc3\xa9\xff\r\n");
 }
 
 /* A peer on a unix socket has no address. */
@@ -209,7 +244,8 @@ test_trusted_unix(void **state)
 static void
 test_room(void **state)
 {
-	static const struct forwarded f = {FORWARDED_BOTH, true, true, PEER6};
+	static const struct forwarded f = {
+	    FORWARDED_BOTH, true, true, PEER6, SPAN("CN=a")};
 	static struct message m;
 	char room[1024];
 	struct textbuf t = textbuf_make(room, sizeof(room));
@@ -392,7 +428,7 @@ check_next_hop(const char *lines, bool trusted, enum forwarded_mode mode)
 	static struct message m, next;
 	char room[4096];
 	struct textbuf t = textbuf_make(room, sizeof(room));
-	struct forwarded f = {mode, trusted, false, SPAN("9.9.9.9")};
+	struct forwarded f = {mode, trusted, false, SPAN("9.9.9.9"), SPAN_NONE};
 	struct forwarded_walk w = {mode, {IP_V4, {10, 0, 0, 1}}, ours, 2};
 	struct ip ip, peer = {IP_V4, {9, 9, 9, 9}};
 
@@ -472,6 +508,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_untrusted),
 	    cmocka_unit_test(test_trusted),
+	    cmocka_unit_test(test_subject),
 	    cmocka_unit_test(test_trusted_unix),
 	    cmocka_unit_test(test_room),
 	    cmocka_unit_test(test_client),

@@ -16,6 +16,7 @@
 
 #include "evenkeel/config/option.h"
 #include "evenkeel/net/inifile.h"
+#include "evenkeel/net/tls_context.h"
 
 #define BROKEN       "test/ini/broken"
 #define EXPECTED     "test/ini/broken.expected"
@@ -25,17 +26,18 @@
 #define WEB  "[listener web]\nbind = 127.0.0.1:8080\n"
 #define POOL "[pool web]\nbackend = 127.0.0.1:3001, 127.0.0.1:3002\n"
 
-#define POOL_KEYS                                                           \
-	"backend, resolve, balance, hash_on, queue_timeout, queue_size, "   \
-	"host_header, proxy_protocol, connect_timeout, response_timeout, "  \
-	"stream_timeout, request_timeout, max_header_size, max_headers, "   \
-	"keepalive, keepalive_timeout, slow_start, retry_attempts, "        \
-	"retry_on, retry_base, retry_cap, retry_jitter, retry_first_wait, " \
-	"retry_budget, retry_budget_min, retry_non_idempotent, "            \
-	"retry_body_limit, attempt_timeout, health, health_path, "          \
-	"health_method, health_host, health_status, health_body, "          \
-	"health_port, health_interval, health_interval_down, "              \
-	"health_timeout, health_rise, health_fall, health_initial, "        \
+#define POOL_KEYS                                                             \
+	"backend, resolve, balance, hash_on, queue_timeout, queue_size, "     \
+	"host_header, tls_verify, tls_ca, tls_server_name, tls_certificate, " \
+	"tls_key, proxy_protocol, connect_timeout, response_timeout, "        \
+	"stream_timeout, request_timeout, max_header_size, max_headers, "     \
+	"keepalive, keepalive_timeout, slow_start, retry_attempts, "          \
+	"retry_on, retry_base, retry_cap, retry_jitter, retry_first_wait, "   \
+	"retry_budget, retry_budget_min, retry_non_idempotent, "              \
+	"retry_body_limit, attempt_timeout, health, health_path, "            \
+	"health_method, health_host, health_status, health_body, "            \
+	"health_port, health_interval, health_interval_down, "                \
+	"health_timeout, health_rise, health_fall, health_initial, "          \
 	"eject_failures, eject_base, eject_cap, eject_max"
 
 static char text[TEXT_MAX], expected[TEXT_MAX];
@@ -308,9 +310,41 @@ example_is_valid_with_all_that_is_off(void **state)
 	assert_true(inifile_parse(&f, textbuf_span(&t)));
 	assert_non_null(f.cfg);
 	assert_int_equal(f.cfg->n_routes, 1);
-	assert_int_equal(f.cfg->pools[0].n_backends, 7);
+	assert_int_equal(f.cfg->pools[0].n_backends, 8);
+	assert_int_equal(f.cfg->n_listeners, 3);
+	assert_int_equal(f.cfg->listeners[1].n_tls_certificates, 2);
+	assert_int_equal(f.cfg->listeners[2].redirect_port, 443);
 	assert_string_equal(f.cfg->global.control, "/run/evenkeel.sock");
 	inifile_free(&f);
+}
+
+/* The words of OpenSSL, with commas, in the help of the option. */
+static void
+assert_documented(const char *key, const char *ciphers)
+{
+	const struct option *o = option_find(OPTION_LISTENER, span_of(key));
+	char room[512];
+	struct textbuf t = textbuf_make(room, sizeof(room) - 1);
+
+	assert_non_null(o);
+	textbuf_lit(&t, "Without it: ");
+	for (const char *c = ciphers; *c != '\0'; c++)
+		if (*c == ':')
+			textbuf_lit(&t, ", ");
+		else
+			textbuf_byte(&t, *c);
+	textbuf_byte(&t, '.');
+	assert_false(t.full);
+	room[t.len] = '\0';
+	assert_non_null(strstr(o->help, room));
+}
+
+static void
+default_ciphers_are_documented(void **state)
+{
+	(void)state;
+	assert_documented("tls_ciphers", TLS_CIPHERS);
+	assert_documented("tls_ciphersuites", TLS_CIPHERSUITES);
 }
 
 static void
@@ -429,6 +463,7 @@ main(void)
 	    cmocka_unit_test(broken_files_are_explained),
 	    cmocka_unit_test(example_is_valid),
 	    cmocka_unit_test(example_is_valid_with_all_that_is_off),
+	    cmocka_unit_test(default_ciphers_are_documented),
 	    cmocka_unit_test(unreadable_files),
 	    cmocka_unit_test(damaged_texts_are_survived),
 	    cmocka_unit_test(many_backends_are_quick),

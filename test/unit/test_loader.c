@@ -17,6 +17,7 @@
 static char dir[64], path[96];
 static struct mailbox *box;
 static struct loader loader;
+static struct secure_base base;
 static unsigned delivered;
 
 static void
@@ -36,6 +37,7 @@ begin(void **state)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/lb.ini", dir);
 	delivered = 0;
+	secure_base_init(&base, 2);
 	box = mailbox_create(loop, on_mail, NULL);
 	return box != NULL ? 0 : -1;
 }
@@ -44,6 +46,7 @@ static int
 end(void **state)
 {
 	mailbox_free(box);
+	secure_base_free(&base);
 	(void)unlink(path);
 	(void)rmdir(dir);
 	return close_loop(state);
@@ -60,7 +63,7 @@ load(const char *text)
 		assert_int_equal(fclose(f), 0);
 	}
 	delivered = 0;
-	assert_true(loader_start(&loader, path, box, KIND));
+	assert_true(loader_start(&loader, path, &base, box, KIND));
 	TURN_UNTIL(delivered == 1);
 	loader_join(&loader);
 	assert_false(loader.running);
@@ -100,6 +103,8 @@ a_bad_file(void **state)
 	(void)state;
 	assert_non_null(l);
 	assert_null(l->cfg);
+	assert_null(l->secure);
+	assert_false(loaded_is_good(l));
 	assert_false(l->file.no_memory);
 	for (const struct cfg_problem *p = l->problems; p != NULL; p = p->next)
 		n++;

@@ -58,8 +58,8 @@ open_pool(void **state)
 	(void)state;
 	publish_init(&published, &ops, NULL);
 	pool = upstream_create("web", 1);
-	backends[0] = backend_create("b0", SPAN_NONE, &a, 1, 1);
-	backends[1] = backend_create("b1", SPAN_NONE, &a, 1, 1);
+	backends[0] = backend_create("b0", SPAN_NONE, &a, NULL, 1, 1);
+	backends[1] = backend_create("b1", SPAN_NONE, &a, NULL, 1, 1);
 	n_readers = 0;
 	told = 0;
 	atomic_store(&generation, 0);

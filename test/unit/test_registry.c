@@ -196,6 +196,37 @@ what_both_have_is_the_same(void **state)
 	assert_true(other->serial > one->serial);
 }
 
+/* ...and another scheme; what its certificate is to bear is the host. */
+static void
+https_is_another(void **state)
+{
+	static const struct {
+		const char *address, *server_name, *host;
+	} cases[] = {
+	    {"127.0.0.1:3001", "127.0.0.1", "127.0.0.1:3001"},
+	    {"[::1]:443", "::1", "[::1]:443"},
+	};
+	struct snapshot *s = put(WEB POOL A);
+	struct backend *plain = backend(s, 0, 0), *secure;
+	char lines[256];
+
+	(void)state;
+	assert_null(plain->server_name);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(lines, sizeof(lines),
+		    WEB POOL "backend = https://%s name=a\n", cases[i].address);
+		s = put(lines);
+		secure = backend(s, 0, 0);
+		assert_ptr_not_equal(secure, plain);
+		assert_string_equal(secure->server_name, cases[i].server_name);
+		assert_true(span_equal(secure->host, span_of(cases[i].host)));
+		assert_ptr_equal(backend(put(lines), 0, 0), secure);
+	}
+	s = put(WEB POOL A "backend = https://127.0.0.1:3001 name=s\n");
+	assert_ptr_equal(backend(s, 0, 0), plain);
+	assert_non_null(backend(s, 0, 1)->server_name);
+}
+
 /* Another name, another address, another pool: another backend. */
 static void
 what_differs_is_another(void **state)
@@ -644,6 +675,7 @@ main(void)
 	    WITH(nothing_in_force_yet),
 	    WITH(what_both_have_is_the_same),
 	    WITH(what_differs_is_another),
+	    WITH(https_is_another),
 	    WITH(prepared_changes_nothing),
 	    WITH(the_configuration_is_held),
 	    WITH(alive_until_each_worker_has_let_go),

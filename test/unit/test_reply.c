@@ -94,6 +94,63 @@ the_length_is_right(void **state)
 	}
 }
 
+/* A redirect is no error: it has no Proxy-Status; HEAD gets the same head. */
+static void
+redirects(void **state)
+{
+	static const char want[] = "HTTP/1.1 308 Permanent Redirect\r\n"
+				   "Content-Type: text/plain; charset=utf-8\r\n"
+				   "Content-Length: 37\r\n"
+				   "X-Request-Id: 1\r\n"
+				   "Location: https://h.test:8443/a?b\r\n"
+				   "Connection: close\r\n"
+				   "\r\n"
+				   "308 Permanent Redirect\n"
+				   "request id: 1\n";
+	static const struct redirect to = {
+	    .host = SPAN("h.test"), .path = SPAN("/a?b"), .port = 8443};
+	struct reply r = {.status = 308,
+	    .id = SPAN("1"),
+	    .location = &to,
+	    .connection = H1_CONNECTION_CLOSE};
+	struct span got = put(&r);
+
+	(void)state;
+	assert_int_equal(got.len, sizeof(want) - 1);
+	assert_memory_equal(got.ptr, want, got.len);
+	r.head_only = true;
+	got = put(&r);
+	assert_int_equal(got.len, strlen(want) - 37);
+	assert_memory_equal(got.ptr, want, got.len);
+	r.status = 301;
+	assert_true(has(put(&r), "HTTP/1.1 301 Moved Permanently\r\n"));
+}
+
+/* Plain HTTP at a port of TLS: where to go, as far as that is known. */
+static void
+https_only(void **state)
+{
+	static char host[H1_HOST_NAME_BYTES + 6], id[FORWARDED_ID_BYTES];
+	struct reply r = plain;
+
+	(void)state;
+	r.status = 400;
+	r.why = SPAN("plain HTTP came to a TLS port");
+	r.https_only = true;
+	assert_true(has(put(&r),
+	    "400 Bad Request: plain HTTP came to a TLS port\n"
+	    "This port speaks HTTPS: ask for an address that begins with "
+	    "https://\nrequest id: 0"));
+	r.host = SPAN("[::1]:8443");
+	assert_true(has(put(&r),
+	    "This port speaks HTTPS: ask for https://[::1]:8443/\nrequest"));
+	memset(host, 'h', sizeof(host));
+	memset(id, 'i', sizeof(id));
+	r.host = span_make(host, sizeof(host));
+	r.id = span_make(id, sizeof(id));
+	assert_true(has(put(&r), "hhh/\nrequest id: iii"));
+}
+
 static void
 connection_fields(void **state)
 {
@@ -183,6 +240,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(to_the_letter),
 	    cmocka_unit_test(the_length_is_right),
+	    cmocka_unit_test(redirects),
+	    cmocka_unit_test(https_only),
 	    cmocka_unit_test(connection_fields),
 	    cmocka_unit_test(allowed_methods),
 	    cmocka_unit_test(reasons),

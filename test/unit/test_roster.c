@@ -90,7 +90,8 @@ prepare(uint32_t n, uint32_t backups)
 		name[1] = (char)('0' + i);
 		cfg_backends[i] =
 		    (struct cfg_backend){.backup = i >= n - backups};
-		backends[i] = backend_create(name, SPAN_NONE, &a, 1, WORKERS);
+		backends[i] =
+		    backend_create(name, SPAN_NONE, &a, NULL, 1, WORKERS);
 		assert_non_null(backends[i]);
 		backends[i]->backup = cfg_backends[i].backup;
 	}

@@ -89,6 +89,33 @@ test_full(void **state)
 	assert_int_equal(t.len, 0);
 }
 
+/* Claimed room is all there, or nothing of it is and the text stays. */
+static void
+test_claim(void **state)
+{
+	struct textbuf t = fresh(6);
+	char *p;
+
+	(void)state;
+	textbuf_lit(&t, "a");
+	p = textbuf_claim(&t, 5);
+	assert_ptr_equal(p, room + 1);
+	p = textbuf_part(textbuf_part(p, SPAN("bc")), SPAN("def"));
+	assert_ptr_equal(p, room + 6);
+	assert_text(&t, "abcdef");
+	assert_int_equal(room[6], 0x55);
+	assert_non_null(textbuf_claim(&t, 0));
+	assert_false(t.full);
+	assert_null(textbuf_claim(&t, 1));
+	assert_true(t.full);
+	assert_text(&t, "abcdef");
+
+	t = fresh(4);
+	assert_null(textbuf_claim(&t, SIZE_MAX));
+	assert_null(textbuf_claim(&t, 1));
+	assert_int_equal(t.len, 0);
+}
+
 static void
 test_json(void **state)
 {
@@ -122,6 +149,7 @@ main(void)
 	    cmocka_unit_test(test_puts),
 	    cmocka_unit_test(test_padded),
 	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_claim),
 	    cmocka_unit_test(test_json),
 	};
 

@@ -48,6 +48,27 @@ textbuf_put(struct textbuf *t, struct span s)
 	t->len += s.len;
 }
 
+/* Room for `n` bytes that the caller writes at once, all of them: one look at
+ * what is left for a line of several parts.  NULL: they do not fit. */
+static inline char *
+textbuf_claim(struct textbuf *t, size_t n)
+{
+	if (t->full || t->cap - t->len < n) {
+		t->full = true;
+		return NULL;
+	}
+	t->len += n;
+	return t->ptr + t->len - n;
+}
+
+/* Writes a part of what was claimed; returns where the next one goes. */
+static inline char *
+textbuf_part(char *p, struct span s)
+{
+	memcpy(p, s.ptr, s.len);
+	return p + s.len;
+}
+
 /* A literal: its length is a constant, so the copy is inlined. */
 #define textbuf_lit(t, literal) textbuf_put((t), SPAN(literal))
 

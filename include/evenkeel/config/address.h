@@ -27,10 +27,19 @@
 enum value_outcome address_parse_bind(struct arena *a, struct span text,
     struct cfg_addr *addr, struct textbuf *why) WARN_UNUSED;
 
-/* host:port with a name or a numeric host, [v6]:port, unix:/path, or
- * srv:_SERVICE._tcp.NAME; the port is not 0.  Otherwise as above. */
+/* host:port with a name or a numeric host, [v6]:port, either with https://
+ * before it (*https), unix:/path, or srv:_SERVICE._tcp.NAME; the port is not 0.
+ * Otherwise as above. */
 enum value_outcome address_parse_backend(struct arena *a, struct span text,
-    struct cfg_addr *addr, struct textbuf *why) WARN_UNUSED;
+    struct cfg_addr *addr, bool *https, struct textbuf *why) WARN_UNUSED;
+
+/* The address of a backend as it reads back: addr.text, with https://. */
+void address_put_backend(struct textbuf *out, const struct cfg_backend *b);
+
+/* What a certificate may be issued to, and a client may ask for by SNI if it is
+ * a name: a host name without a final dot, or an IP address without brackets.
+ */
+bool address_is_server_name(struct span text);
 
 /* To be looked up: a host name or the name of an SRV record. */
 bool address_is_name(const struct cfg_addr *addr);

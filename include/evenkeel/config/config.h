@@ -74,6 +74,15 @@ enum cfg_health { CFG_HEALTH_OFF, CFG_HEALTH_TCP, CFG_HEALTH_HTTP };
 enum cfg_health_method { CFG_HEALTH_GET, CFG_HEALTH_HEAD, CFG_HEALTH_OPTIONS };
 enum cfg_health_initial { CFG_HEALTH_UP, CFG_HEALTH_DOWN };
 
+/* A file whose content counts. */
+struct cfg_file {
+	const char *path; /* empty: none; of a staple: "none" was written */
+	unsigned line;    /* where it is named; 0: nowhere */
+};
+
+enum cfg_tls_version { CFG_TLS_1_2, CFG_TLS_1_3 };
+enum cfg_alpn { CFG_ALPN_HTTP_1_1 };
+
 /* Status codes, both ends included; 100..599. */
 struct cfg_statuses {
 	uint16_t from, to;
@@ -104,9 +113,9 @@ struct cfg_listener {
 	const char *name;
 	unsigned line;
 	struct cfg_addr *binds;
-	size_t n_binds; /* >= 1 */
-	const struct cfg_pool
-	    *pool; /* NULL: none; no route, no answer but 404 */
+	size_t n_binds;              /* >= 1 */
+	const struct cfg_pool *pool; /* NULL: none; no route, no answer but 404,
+					unless requests are redirected */
 	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
 	uint32_t send_timeout_ms;
 	uint32_t max_header_size, max_headers;
@@ -116,6 +125,20 @@ struct cfg_listener {
 	enum cfg_switch proxy_protocol;
 	const char **trusted; /* blocks of addresses, see http/cidr */
 	size_t n_trusted;
+	/* TLS, when there is a certificate; the n-th key and staple belong to
+	 * the n-th certificate. */
+	struct cfg_file *tls_certificates;
+	size_t n_tls_certificates;
+	struct cfg_file *tls_keys;
+	size_t n_tls_keys; /* as many */
+	struct cfg_file *tls_staples;
+	size_t n_tls_staples; /* at most as many */
+	enum cfg_tls_version tls_min_version;
+	const char *tls_ciphers, *tls_ciphersuites; /* empty: the default */
+	unsigned tls_ciphers_line, tls_ciphersuites_line; /* 0: nowhere */
+	struct cfg_file tls_client_ca, tls_ticket_keys;
+	enum cfg_alpn alpn;
+	uint16_t redirect_port; /* where https is; 0: nothing is redirected */
 };
 
 struct cfg_route {
@@ -131,12 +154,14 @@ struct cfg_route {
 };
 
 struct cfg_backend {
-	const char *name; /* of name=, else the address as written */
-	struct cfg_addr addr;
-	uint32_t weight; /* 1..CFG_WEIGHT_MAX; of CFG_ADDR_SRV the record's
-			    holds */
-	uint32_t max;    /* requests in flight; 0: no limit */
-	bool backup;     /* used only when no other is usable */
+	const char *name;     /* of name=, else the address as written, with its
+				 https:// */
+	struct cfg_addr addr; /* its text is without https:// */
+	uint32_t weight;      /* 1..CFG_WEIGHT_MAX; of CFG_ADDR_SRV the record's
+				 holds */
+	uint32_t max;         /* requests in flight; 0: no limit */
+	bool backup;          /* used only when no other is usable */
+	bool https;           /* addr is host:port or [v6]:port */
 };
 
 struct cfg_pool {
@@ -149,6 +174,11 @@ struct cfg_pool {
 	const char *hash_on;     /* client_ip, path, header:NAME, cookie:NAME */
 	const char *host_header; /* keep, backend, or what is sent */
 	uint32_t queue_timeout_ms, queue_size;
+	/* of https backends */
+	enum cfg_switch tls_verify;
+	struct cfg_file tls_ca;      /* none: the system's */
+	const char *tls_server_name; /* empty: the backend's host */
+	struct cfg_file tls_certificate, tls_key;
 	uint32_t resolve_ms; /* between look-ups of names; 0: when loaded */
 	enum cfg_proxy_protocol proxy_protocol; /* what backends are sent */
 	uint32_t connect_timeout_ms, response_timeout_ms, stream_timeout_ms;

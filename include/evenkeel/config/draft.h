@@ -61,8 +61,8 @@ struct cfg_build {
 	size_t n_problems, n_errors;
 };
 
-/* Scopes of names: sections by kind, addresses to listen on, and two for
- * each pool. */
+/* Scopes of names: sections by kind, addresses to listen on, and three for each
+ * pool: addresses, names, addresses with https://. */
 enum draft_scope { DRAFT_SCOPE_BINDS = OPTION_SECTIONS, DRAFT_SCOPE_POOLS };
 
 #endif

@@ -22,26 +22,31 @@ enum option_section {
 };
 
 enum option_type {
-	OPTION_DURATION,  /* uint32_t ms */
-	OPTION_SIZE,      /* uint32_t bytes */
-	OPTION_SIZE64,    /* uint64_t bytes */
-	OPTION_COUNT,     /* uint32_t */
-	OPTION_PERCENT,   /* uint32_t; "20%" */
-	OPTION_PORT,      /* uint16_t; 0: not set */
-	OPTION_ENUM,      /* int; `words` separated by '|' give 0, 1, ... */
-	OPTION_HASH_ON,   /* const char *, see cfg_pool.hash_on */
-	OPTION_HOST,      /* const char *, one of `words` or an authority */
-	OPTION_TARGET,    /* const char *, a path and maybe a query */
-	OPTION_TEXT,      /* const char *, at most `max` bytes, never empty */
-	OPTION_ADDRESS,   /* struct cfg_addr */
-	OPTION_BINDS,     /* struct cfg_addr *, and their number */
-	OPTION_BACKENDS,  /* struct cfg_backend *, and their number */
-	OPTION_HOSTS,     /* const char **, and their number */
-	OPTION_PATHS,     /* const char **, and their number */
-	OPTION_CIDRS,     /* const char **, and their number */
-	OPTION_CAUSES,    /* const char **, and their number */
-	OPTION_STATUSES,  /* struct cfg_statuses *, and their number */
-	OPTION_POOL_NAME, /* const struct cfg_pool * */
+	OPTION_DURATION,    /* uint32_t ms */
+	OPTION_SIZE,        /* uint32_t bytes */
+	OPTION_SIZE64,      /* uint64_t bytes */
+	OPTION_COUNT,       /* uint32_t */
+	OPTION_PERCENT,     /* uint32_t; "20%" */
+	OPTION_PORT,        /* uint16_t; 0: not set */
+	OPTION_REDIRECT,    /* uint16_t, where https is; 0: not set */
+	OPTION_ENUM,        /* int; `words` separated by '|' give 0, 1, ... */
+	OPTION_HASH_ON,     /* const char *, see cfg_pool.hash_on */
+	OPTION_HOST,        /* const char *, one of `words` or an authority */
+	OPTION_TARGET,      /* const char *, a path and maybe a query */
+	OPTION_SERVER_NAME, /* const char *, a host name or IP address */
+	OPTION_TEXT,        /* const char *, at most `max` bytes, never empty */
+	OPTION_ADDRESS,     /* struct cfg_addr */
+	OPTION_FILE,        /* struct cfg_file */
+	OPTION_FILES,       /* struct cfg_file *, and their number; a word of
+			       `words` holds a place without a file */
+	OPTION_BINDS,       /* struct cfg_addr *, and their number */
+	OPTION_BACKENDS,    /* struct cfg_backend *, and their number */
+	OPTION_HOSTS,       /* const char **, and their number */
+	OPTION_PATHS,       /* const char **, and their number */
+	OPTION_CIDRS,       /* const char **, and their number */
+	OPTION_CAUSES,      /* const char **, and their number */
+	OPTION_STATUSES,    /* struct cfg_statuses *, and their number */
+	OPTION_POOL_NAME,   /* const struct cfg_pool * */
 	OPTION_LISTENER_NAMES /* const struct cfg_listener **, and their number
 			       */
 };
@@ -53,6 +58,7 @@ struct option {
 	bool repeats;
 	bool required;
 	bool reloadable;       /* else it needs a restart */
+	bool of_tls;           /* means nothing without TLS: option_has_tls */
 	uint64_t min, max;     /* of numbers, in the unit of the type; max of
 				  texts in bytes */
 	const char *auto_word; /* a word that means CFG_AUTO, or NULL */
@@ -80,6 +86,10 @@ extern const size_t option_count;
 /* "global", "listener", ...; whether a section of that kind bears a name. */
 const char *option_section_word(enum option_section s);
 bool option_section_named(enum option_section s);
+
+/* A listener with certificates, or a pool with an https backend; `object` as in
+ * config/sections.  Other sections have no TLS. */
+bool option_has_tls(enum option_section s, const void *object);
 
 /* Several values may stand in one line, with commas. */
 static inline bool

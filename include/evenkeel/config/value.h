@@ -39,6 +39,13 @@ bool value_is_plain(const struct option *o);
 /* Of those: the field is a const char *. */
 bool value_is_text(const struct option *o);
 
+/* Whether it may be the value of an OPTION_TEXT, OPTION_FILE or OPTION_FILES: a
+ * path, or one of its words; else `why` got the reason. */
+bool value_check_text(
+    const struct option *o, struct span text, struct textbuf *why) WARN_UNUSED;
+/* Whether it is one of the option's words. */
+bool value_is_word(const struct option *o, struct span text);
+
 /* A name of the configuration: letters, digits, '_', '.', '-'. */
 bool value_is_name(struct span text);
 

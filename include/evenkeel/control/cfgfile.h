@@ -19,6 +19,10 @@ const char *cfgfile_name(const struct args *a);
  * nothing to free. */
 bool cfgfile_load(const struct args *a, struct inifile *f) WARN_UNUSED;
 
+/* On standard error. */
+void
+cfgfile_print_problems(const char *file, const struct cfg_problem *problems);
+
 /* The control socket of a configuration (or NULL), or the default.  `text` has
  * room for CFGFILE_PATH_BYTES and is where the answer may lie. */
 const char *

@@ -39,6 +39,15 @@ pages_snapshot(const struct pages *p)
 	return registry_snapshot(p->registry);
 }
 
+/* The certificates of it; NULL: there are none. */
+static inline const struct secure *
+pages_secure(const struct pages *p)
+{
+	const struct loaded *l = registry_loaded(p->registry);
+
+	return l == NULL ? NULL : l->secure;
+}
+
 /* The clock by which the registry knows since when something is gone. */
 uint64_t pages_now_ms(void);
 

@@ -2,6 +2,10 @@
  * probe - one active check of a backend: a connection of its own, and with
  * `health = http` a request and as much of the answer as it takes to judge.
  *
+ * An https backend is asked over TLS, with a whole handshake each time: what a
+ * resumed session would not show, such as a certificate that has expired, is
+ * seen.
+ *
  * What no client would be sent is no good answer to a check (control/answer).
  * A probe holds no descriptor, and no memory but its own, while none is under
  * way.
@@ -28,6 +32,7 @@ enum probe_end {
 enum probe_state {
 	PROBE_IDLE,
 	PROBE_CONNECTING,
+	PROBE_HANDSHAKE,
 	PROBE_ANSWER /* is awaited, or coming */
 };
 
@@ -45,22 +50,26 @@ struct probe {
 	struct conn conn;
 	struct loop *loop;
 	const struct cfg_pool *cfg;
-	struct span host;       /* of the request */
-	struct address address; /* with health_port */
+	struct tls_client *tls;  /* NULL: plain */
+	const char *server_name; /* of TLS */
+	uint64_t identity;       /* of it; 0: plain */
+	struct span host;        /* of the request */
+	struct address address;  /* with health_port */
 	const struct probe_ops *ops;
 	void *arg;
 	struct answer *answer; /* of PROBE_ANSWER */
 };
 
-void probe_init(struct probe *p, struct loop *l, const struct cfg_pool *cfg,
+void
+probe_init(struct probe *p, struct loop *l, const struct snapshot_pool *pool,
     const struct backend *b, const struct probe_ops *ops, void *arg);
 
 /*
- * From now on as `cfg` has it.  True: what it asks and how it judges is the
+ * From now on as `pool` has it.  True: what it asks and how it judges is the
  * same, and one under way goes on.  False: it is not, and one under way was
  * ended without a word.
  */
-bool probe_follow(struct probe *p, const struct cfg_pool *cfg,
+bool probe_follow(struct probe *p, const struct snapshot_pool *pool,
     const struct backend *b) WARN_UNUSED;
 
 /* Begins; may end before it returns.  It must be idle. */

@@ -4,8 +4,8 @@
  *
  * A snapshot is prepared beside the one in force and either committed or rolled
  * back.  What both have is the same object: a listener of the same name, a pool
- * of the same name, a backend of the same pool, name and address.  So counters,
- * idle connections, queues and the place in the rotation go on.
+ * of the same name, a backend of the same pool, name, address and scheme.  So
+ * counters, idle connections, queues and the place in the rotation go on.
  *
  * How things end.  A snapshot is freed when each worker has mailed it back.  A
  * backend that the snapshot in force does not have is *gone*: it drains, is

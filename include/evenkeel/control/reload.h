@@ -50,7 +50,8 @@ struct reload_parts {
 	struct mailbox *mail; /* where the loader's mail goes, of this kind */
 	int kind;
 	struct log_ring *log;
-	const struct cfg *first; /* of the start; outlives it */
+	const struct cfg *first;  /* of the start; outlives it */
+	struct secure_base *base; /* the loader's while it runs */
 	/* Another configuration was put in force (but for the workers, who
 	 * get it now). */
 	void (*on_applied)(void *arg);

@@ -44,6 +44,8 @@ struct server {
 	struct mailbox *mail;
 	struct names *names;
 	struct registry *registry;
+	struct secure_base base; /* the loader's while it runs */
+	struct secure *secure;   /* of the start, until that is in force */
 	struct worker_shared shared;
 	struct worker **workers;
 	struct log_ring **rings; /* of the workers */
@@ -66,8 +68,9 @@ struct server {
 	struct alarm patience;
 	struct wheel_timer leave; /* LEAVE_MS */
 	uint32_t n_drained;
-	bool ready; /* the first configuration is in force */
-	bool stale; /* addresses of names have changed since it came */
+	bool ready;   /* the first configuration is in force */
+	bool stale;   /* addresses of names have changed since it came */
+	bool refused; /* its certificates; standard error has said why */
 	bool pid_written;
 	bool handed_over; /* sockets, paths and all to another process */
 };

@@ -25,10 +25,13 @@ struct server_options {
 	bool demo; /* start the backends nobody else does */
 };
 
-/*
- * Runs until a signal ends it.  True: a clean stop.  False: it could not start
- * or go on; the reason is on standard error.
- */
-bool server_run(const struct server_options *o) WARN_UNUSED;
+enum server_end {
+	SERVER_STOPPED, /* by a signal, in order */
+	SERVER_FAILED,  /* it could not start or go on */
+	SERVER_REFUSED  /* what the configuration names cannot be used */
+};
+
+/* Runs until a signal ends it; what is wrong is on standard error. */
+enum server_end server_run(const struct server_options *o) WARN_UNUSED;
 
 #endif

@@ -15,6 +15,7 @@
 enum h1_error {
 	H1_OK,
 	/* heads */
+	H1_E_TLS,     /* the first byte is that of a TLS handshake */
 	H1_E_METHOD,  /* not a token */
 	H1_E_TARGET,  /* control, space, '#', non-ASCII or of no known form */
 	H1_E_VERSION, /* not HTTP/1.0 or HTTP/1.1 in form */

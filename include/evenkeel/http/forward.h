@@ -19,7 +19,8 @@
 #include "evenkeel/http/framing.h"
 
 /* Bytes that a forwarded head needs at most beyond the head it is made from
- * and the spans given in the options: Host is written up to twice more. */
+ * and the spans given in the options (the subject is one of them): Host is
+ * written up to twice more. */
 #define H1_FORWARD_EXTRA_BYTES 1024
 
 struct h1_forward_request {

@@ -12,6 +12,9 @@
  * says about these fields is not heard: else a client could have the address
  * behind the last proxy removed.
  *
+ * X-Client-Cert-Subject is evenkeel's alone: what came under this name never
+ * goes on, whoever sent it.
+ *
  * Layer: http.  Pure.
  *
  * Sources: RFC 7239 4 (syntax), 5 (parameters), 6 (nodes), 8.1 (trust);
@@ -42,11 +45,14 @@ struct forwarded {
 	bool https;            /* how the client speaks to us */
 	struct span client_ip; /* the peer, as text of ip_put; empty: none
 				  known (a unix socket) */
+	struct span subject;   /* of its verified certificate; empty: none */
 };
 
 /*
- * Appends the lines that f->mode asks for; `host` is the authority that the
- * request is for, as h1_framing_request left it, or empty.
+ * Appends the lines that f->mode asks for, and in every mode
+ * X-Client-Cert-Subject when there is a subject; one with control bytes is not
+ * sent.  `host` is the authority that the request is for, as
+ * h1_framing_request left it, or empty.
  *
  * Trusted: X-Forwarded-For becomes one line, all values that came and then
  * the peer; other X-Forwarded-* pass, and -Proto and -Host are set when they

@@ -15,6 +15,11 @@
  * the socket once more; whoever has all he waited for does not, and that is
  * every keep-alive request.
  *
+ * A connection may speak TLS from some moment on.  Then bytes are what TLS
+ * carries, on the socket they are sealed, and what waits in `out` is sealed
+ * already; `bytes_in` and `bytes_out` count what is carried.  Nothing can be
+ * spliced.
+ *
  * A connection owns an input buffer (`in`) and what could not be sent at once
  * (`out`); both come from the loop's pool and go back when empty.
  *
@@ -32,9 +37,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "evenkeel/base/textbuf.h"
 #include "evenkeel/net/loop.h"
 
 struct conn;
+struct tls;
 
 struct conn_ops {
 	/* Something happened: flags may have been set.  May end the conn. */
@@ -57,12 +64,16 @@ struct conn {
 	bool connecting; /* connect() is under way */
 	bool eof;        /* the peer sent FIN; bytes may still lie before it */
 	bool eof_read;   /* ...and have all been read */
+	bool cut;        /* TLS: the end came without close_notify */
+	bool resetting;  /* its end is to look like none */
+	bool fin;        /* to be sent when `out` is empty */
 	struct event event;
 	struct loop *loop;
 	const struct conn_ops *ops;
 	void *arg;
 	struct loop_task again;
 	struct buf *in, *out;
+	struct tls *tls; /* NULL: plain */
 	uint64_t bytes_in, bytes_out;
 };
 
@@ -97,7 +108,8 @@ void conn_reset(struct conn *c);
 /* Closes a descriptor that no conn was made for. */
 void conn_refuse(int fd);
 
-/* Sends FIN behind what was sent; reading goes on. */
+/* Sends FIN (TLS: close_notify before it) behind what was sent; reading goes
+ * on. */
 void conn_shutdown(struct conn *c);
 
 /* Reads at most `len` > 0 bytes into `p`. */
@@ -163,7 +175,8 @@ bool conn_keep(struct conn *c, struct span bytes) WARN_UNUSED;
 /* Sends what waits in `out`: CONN_OK when nothing is left. */
 enum conn_io conn_flush(struct conn *c) WARN_UNUSED;
 
-/* Bytes the kernel has and the peer has not confirmed. */
+/* Bytes that wait in `out` or that the kernel has and the peer has not
+ * confirmed. */
 uint32_t conn_unsent(const struct conn *c);
 
 static inline bool
@@ -176,6 +189,13 @@ static inline bool
 conn_is_open(const struct conn *c)
 {
 	return c->fd >= 0;
+}
+
+/* Whether TLS is spoken. */
+static inline bool
+conn_is_secure(const struct conn *c)
+{
+	return c->tls != NULL;
 }
 
 /* Calls on_ready again before the next poll. */

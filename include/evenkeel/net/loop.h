@@ -24,6 +24,7 @@
 
 struct event;
 struct event_base;
+struct tls_io;
 
 /* Something to be done once; `run` finds its object by LIST_OWNER-like
  * arithmetic.  A task that is queued already stays where it is. */
@@ -53,6 +54,7 @@ struct loop {
 	struct list graveyard;
 	struct buf_pool bufs;
 	struct pipe_pool pipes;
+	struct tls_io *tls; /* NULL: no stream of TLS yet */
 	const struct loop_ops *ops;
 	void *arg;
 };

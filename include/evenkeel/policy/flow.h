@@ -44,6 +44,7 @@ enum flow_state {
 enum flow_event {
 	FLOW_EV_ROUTED,      /* a pool takes the request */
 	FLOW_EV_NO_ROUTE,    /* none does */
+	FLOW_EV_REDIRECTED,  /* none is asked: `status` says where to go */
 	FLOW_EV_PICKED,      /* a backend, no connection yet */
 	FLOW_EV_LEASED,      /* a backend with an idle connection */
 	FLOW_EV_NONE_USABLE, /* no backend to be had */
@@ -93,7 +94,8 @@ enum flow_order {
 struct flow_input {
 	enum flow_event event;
 	enum access_outcome outcome; /* of FAILED */
-	unsigned status;             /* of CLIENT_BAD, HEAD, BAD_HEAD */
+	unsigned status;             /* of CLIENT_BAD, REDIRECTED, HEAD,
+					BAD_HEAD */
 	/* Of FAILED with ACCESS_STALE: the request may be sent again, because
 	 * its method allows it or the kernel took nothing of it, and all that
 	 * was sent of the body is still here. */

@@ -17,6 +17,7 @@
 #include "evenkeel/base/list.h"
 #include "evenkeel/net/address.h"
 #include "evenkeel/net/mailbox.h"
+#include "evenkeel/net/tls_context.h"
 #include "evenkeel/policy/health.h"
 #include "evenkeel/policy/retry.h"
 #include "evenkeel/policy/ring.h"
@@ -34,6 +35,7 @@ struct lane {
 	struct counter named;
 	struct counter attempts[ACCESS_OUTCOMES];
 	struct counter fresh, reused; /* attempts on such a connection */
+	struct tls_slot session;      /* of https backends; the worker's */
 	struct mail evict;            /* to the worker: close what is idle */
 	_Atomic bool evict_sent;
 	struct histogram head_time; /* from the start of an attempt to the
@@ -51,6 +53,9 @@ struct backend {
 	struct span name_span;
 	struct span host; /* its address as a Host; for requests without one */
 	struct address address;
+	/* Of an https backend: what its certificate is to bear, unless
+	 * tls_server_name says otherwise; else NULL. */
+	const char *server_name;
 	/* As the configuration in force has them; the control thread's. */
 	uint32_t weight;
 	bool backup;
@@ -167,13 +172,13 @@ struct front {
 	uint64_t serial, gone_ms; /* as in struct upstream */
 	const char *name;
 	struct span name_span;
-	bool https;
 };
 
-/* `host` stands for it in a Host field; empty: the address.  NULL: no
- * memory. */
-struct backend *backend_create(const char *name, struct span host,
-    const struct address *a, uint32_t weight, uint32_t workers) WARN_UNUSED;
+/* `host` stands for it in a Host field; empty: the address.  `server_name` is
+ * copied; NULL: plain.  NULL: no memory. */
+struct backend *
+backend_create(const char *name, struct span host, const struct address *a,
+    const char *server_name, uint32_t weight, uint32_t workers) WARN_UNUSED;
 /* Its idle connections must have been closed. */
 void backend_free(struct backend *b);
 

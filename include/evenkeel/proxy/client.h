@@ -21,7 +21,9 @@
 #define CLIENT_LINGER_MS 2000
 /* The same while evenkeel stops. */
 #define CLIENT_LINGER_STOP_MS 300
-#define CLIENT_LINGER_BYTES   (1U << 20)
+/* Who has just ended a TLS handshake then may still send its request. */
+#define CLIENT_FIRST_STOP_MS 1000
+#define CLIENT_LINGER_BYTES  (1U << 20)
 
 struct worker;
 struct front;

@@ -42,14 +42,24 @@ struct exchange_ops {
 	void (*on_done)(void *arg, enum exchange_after after);
 };
 
+/* Who the client's connection is from. */
+struct exchange_peer {
+	struct ip ip;
+	uint16_t port;  /* 0: not known */
+	bool trusted;   /* one of trusted_proxies */
+	bool https;     /* it speaks TLS */
+	bool misplaced; /* ...but should: it spoke plain HTTP to a listener of
+			   TLS, and gets 400 */
+	uint8_t text_len;
+	char text[ADDRESS_IP_BYTES]; /* its address; none of a unix socket */
+	char *subject;               /* of its certificate; NULL: none */
+};
+
 struct exchange_from {
 	struct worker *w;
 	struct conn *conn; /* the client's */
 	const struct front *front;
-	struct span client_ip; /* of the peer; lives as long as the exchange */
-	struct ip peer;
-	uint16_t peer_port; /* 0: not known */
-	bool trusted;       /* the peer is one of trusted_proxies */
+	const struct exchange_peer *peer; /* lives as long as the exchange */
 	const struct exchange_ops *ops;
 	void *arg;
 };

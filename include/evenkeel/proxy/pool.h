@@ -32,6 +32,7 @@ struct back {
 	struct worker *w;
 	struct backend *backend;
 	struct lane *lane;
+	uint64_t tls;         /* snapshot_terms.tls it was made by */
 	struct attempt *user; /* NULL: idle, or ended */
 	struct list link;     /* in lane->idle */
 	struct wheel_timer age;
@@ -43,10 +44,11 @@ struct back {
 
 /*
  * An idle connection to `b` that has been idle for less than `max_idle_ms`,
- * now the attempt's; or NULL.  Stale ones met on the way are closed.
+ * now the attempt's; or NULL.  Stale ones met on the way are closed, and those
+ * that were made by other terms of TLS than `tls`.
  */
 struct back *pool_lease(struct worker *w, struct backend *b,
-    uint64_t max_idle_ms, struct attempt *user) WARN_UNUSED;
+    uint64_t max_idle_ms, uint64_t tls, struct attempt *user) WARN_UNUSED;
 
 /*
  * Opens a connection.  CONN_AGAIN: under way; CONN_OK: it stands; CONN_ERROR:

@@ -64,6 +64,7 @@ struct pump {
 	bool framed;       /* what is ready stands in its chunk already */
 	bool forgotten;    /* bytes of the body are in no buffer any more */
 	bool unpiped;      /* it cannot be done with a pipe */
+	bool loose;        /* an end without TLS's close_notify is an end */
 	uint64_t limit;    /* of body bytes; 0: none */
 	uint32_t keep;     /* bytes to keep, as long as there are no more */
 	uint64_t bytes;    /* of the body, decoded so far */

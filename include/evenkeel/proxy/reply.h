@@ -6,7 +6,8 @@
  *
  * Layer: proxy.  Pure.
  *
- * Sources: RFC 9110 15 (status codes), 10.2.3 (Retry-After), 10.2.1 (Allow);
+ * Sources: RFC 9110 15 (status codes), 10.2.1 (Allow), 10.2.2 (Location),
+ * 10.2.3 (Retry-After);
  * RFC 9209 (Proxy-Status).
  */
 #ifndef EVENKEEL_PROXY_REPLY_H
@@ -15,8 +16,9 @@
 #include "evenkeel/base/textbuf.h"
 #include "evenkeel/http/access.h"
 #include "evenkeel/http/forward.h"
+#include "evenkeel/http/redirect.h"
 
-/* A reply never needs more. */
+/* A reply never needs more beyond the address that it sends the client to. */
 #define REPLY_BYTES 2048
 /* What Retry-After of a 503 says, in seconds. */
 #define REPLY_RETRY_AFTER_S 1
@@ -32,7 +34,10 @@ struct reply {
 	unsigned status;
 	struct span id;
 	struct span why;   /* one plain sentence for the client */
-	const char *error; /* of Proxy-Status */
+	const char *error; /* of Proxy-Status; NULL: nothing went wrong */
+	const struct redirect *location; /* NULL: none */
+	bool https_only;  /* the client spoke plain HTTP to TLS: what to do */
+	struct span host; /* ...the authority it asked for, or empty */
 	enum h1_connection connection;
 	bool head_only; /* the request was HEAD */
 };

@@ -26,12 +26,18 @@ bool request_read_head(struct exchange *x, struct flow_input *in) WARN_UNUSED;
  * body. */
 bool request_send(struct exchange *x, struct flow_input *in) WARN_UNUSED;
 
+/* Appends the PROXY header that a new connection to the backend begins with. */
+void request_put_proxy(const struct exchange *x, struct textbuf *out);
+
 /* Moves more of the body; `scratch` is empty worker scratch. */
 bool request_pump(struct exchange *x, struct textbuf *scratch,
     struct flow_input *in) WARN_UNUSED;
 
 /* The client waits for a 100 from the backend before it sends its body. */
 bool request_awaits_continue(const struct exchange *x);
+
+/* Where the head lies, once it is complete; offsets count from here. */
+const char *request_base(const struct exchange *x);
 
 /* Reads on in a body that nobody wants any more. */
 void request_discard(struct exchange *x);

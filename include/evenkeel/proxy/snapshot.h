@@ -28,6 +28,8 @@ struct snapshot_terms {
 	uint32_t eject_failures; /* 0: never told */
 	bool one_request;        /* a connection serves no second one */
 	bool retries;            /* there are some at all */
+	uint64_t tls; /* tls_client_identity; connections of another one are
+			 not used again; 0: no https backends */
 };
 
 /* How a configuration has a backend. */
@@ -42,6 +44,8 @@ struct snapshot_pool {
 	struct backend **backends;
 	struct snapshot_place *places; /* [backend] */
 	size_t n_backends;
+	/* [worker], and one more: control's; NULL: no https backends */
+	struct tls_client *const *tls;
 	struct snapshot_terms terms;
 	bool host_of_backend;    /* host_header = backend */
 	struct span host;        /* ...or this one; empty: the client's */
@@ -64,6 +68,7 @@ struct snapshot_listener {
 	size_t n_routes;
 	struct cidr *trusted; /* proxies in front */
 	size_t n_trusted;
+	struct tls_server *const *tls; /* [worker]; NULL: plain */
 };
 
 struct snapshot {

@@ -38,12 +38,23 @@ struct code_counts {
 	struct counter code[STATS_CODES];
 };
 
+enum stats_side { STATS_CLIENT, STATS_BACKEND, STATS_SIDES };
+
+/* How a TLS handshake ended; one that a peer left is a failed one. */
+enum stats_handshake {
+	STATS_FULL,
+	STATS_RESUMED,
+	STATS_FAILED,
+	STATS_HANDSHAKES
+};
+
 /* Of one worker as a whole. */
 struct worker_stats {
 	struct counter clients;  /* open now */
 	struct counter backends; /* connections to backends, open now */
 	struct counter client_in, client_out, backend_in, backend_out; /* B */
 	struct counter requests; /* under way now */
+	struct counter tls_handshakes[STATS_SIDES][STATS_HANDSHAKES];
 };
 
 #endif

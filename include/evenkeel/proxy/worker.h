@@ -24,6 +24,9 @@
 
 /* Exchanges a worker keeps for reuse. */
 #define WORKER_KEEP_EXCHANGES 256
+/* Time for TLS handshakes in one turn: one more is begun while less has been
+ * used. */
+#define WORKER_SHAKE_US 2000
 
 struct worker_update;
 
@@ -115,6 +118,7 @@ struct worker {
 	struct list clients; /* of struct client */
 	uint32_t n_clients;
 	bool draining, drained;
+	bool hurrying; /* draining, and nobody idle is waited for any more */
 	uint64_t told_pause_ms; /* when the log was told last; 0: never */
 	_Atomic bool paused;    /* does not accept: no room */
 	struct mail room_mail;  /* from whoever made room */
@@ -129,7 +133,8 @@ struct worker {
 	uint32_t n_free_exchanges;
 	struct rng rng;
 	char id_prefix[EXCHANGE_ID_BYTES / 2];
-	char *scratch; /* heads are built here, and sent */
+	uint64_t shake_turn, shake_us; /* of TLS handshakes in that turn */
+	char *scratch;                 /* heads are built here, and sent */
 	size_t scratch_bytes;
 	struct worker_stats stats;
 };
@@ -185,6 +190,17 @@ void worker_evict(struct worker *w, struct backend *b);
 
 /* One of its clients has ended (from client): it may be drained now. */
 void worker_client_ended(struct worker *w);
+
+/* Whether there is time for a step of a TLS handshake in this turn. */
+static inline bool
+worker_may_shake(struct worker *w)
+{
+	if (w->shake_turn != w->loop->turn) {
+		w->shake_turn = w->loop->turn;
+		w->shake_us = 0;
+	}
+	return w->shake_us < WORKER_SHAKE_US;
+}
 
 /* Closes all its idle connections to backends. */
 void worker_close_idle(struct worker *w);

@@ -2,6 +2,7 @@
 
 Everything waits for facts with a deadline; nothing sleeps and hopes.
 """
+from . import tls
 from .backend import Backend, Connection, Gate
 from .client import Client
 from .proxy import Evenkeel, build_of, ini
@@ -9,4 +10,4 @@ from .wait import DEADLINE_S, until
 from .wire import Broken, Message, NotCanonical
 
 __all__ = ["Backend", "Broken", "Client", "Connection", "DEADLINE_S", "Evenkeel", "Gate",
-           "Message", "NotCanonical", "build_of", "ini", "until"]
+           "Message", "NotCanonical", "build_of", "ini", "tls", "until"]

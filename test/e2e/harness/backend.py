@@ -1,8 +1,10 @@
 """Backends that do what a test's function says, one thread a connection."""
+import functools
 import socket
 import struct
 import threading
 
+from . import tls
 from .wait import DEADLINE_S, until
 from .wire import Broken, Message, Stream, read_body, read_request_head
 
@@ -30,10 +32,16 @@ class Connection:
     """One connection that the proxy made; methods for scripts."""
 
     def __init__(self, backend, sock):
-        self.backend, self.sock = backend, sock
+        self.backend, self.sock, self.raw = backend, sock, sock
         self.stream = Stream(sock, backend.deadline_s)
         self.requests = []  # those read whole or in part, on this connection
         self.ended = threading.Event()  # the script is over
+
+    def secure(self):
+        """The handshake, of a backend that speaks TLS."""
+        if self.backend.secure:
+            self.sock = self.backend.secure(self.raw)
+            self.stream = Stream(self.sock, self.backend.deadline_s)
 
     def head(self):
         """The next request's head; its body is not read yet."""
@@ -81,10 +89,12 @@ class Backend:
     """
     A server on 127.0.0.1 (or `address`).  script(conn) runs for each
     connection; without one every request gets 200 and the backend's name.
+    secure: how an accepted socket becomes a TLS one, or False; when not given
+    as the mode wants it.
     """
 
     def __init__(self, script=None, name="b", address=("127.0.0.1", 0), rcvbuf=None,
-                 deadline_s=DEADLINE_S):
+                 deadline_s=DEADLINE_S, secure=None):
         self.name, self.script, self.deadline_s = name, script or serve, deadline_s
         self.lock = threading.Lock()
         self.conns, self.requests, self.errors = [], [], []
@@ -97,6 +107,11 @@ class Backend:
         self.sock.bind(address)
         self.sock.listen(512)
         self.port = None if family == socket.AF_UNIX else self.sock.getsockname()[1]
+        self.secure = secure
+        self._usual = secure is None and tls.BACK and self.port is not None
+        if self._usual:
+            self.secure = functools.partial(tls.usually, server=True)
+            tls.serves(self.port)
         self.address = address if self.port is None else f"{self._host(address)}:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -119,6 +134,7 @@ class Backend:
 
     def _run(self, conn):
         try:
+            conn.secure()
             self.script(conn)
         except (Broken, OSError):
             pass  # the proxy or the test ended it; scripts that mind say so
@@ -147,6 +163,9 @@ class Backend:
         except OSError:
             pass
         self.sock.close()
+        if self._usual:
+            tls.serves(self.port, -1)
+            self._usual = False
         for conn in list(self.conns):
             conn.close()
         if self.errors:

@@ -2,14 +2,18 @@
 import socket
 import struct
 
+from . import tls
 from .wait import DEADLINE_S
 from .wire import Stream, read_response
 
 
 class Client:
-    """One connection to the proxy.  `to`: a port, (host, port) or a path."""
+    """
+    One connection to the proxy.  `to`: a port, (host, port) or a path.  secure:
+    how the socket becomes a TLS one, or False; as the mode wants it when not given.
+    """
 
-    def __init__(self, to, deadline_s=DEADLINE_S, rcvbuf=None):
+    def __init__(self, to, deadline_s=DEADLINE_S, rcvbuf=None, secure=None):
         if isinstance(to, str):
             self.sock = socket.socket(socket.AF_UNIX)
         elif isinstance(to, tuple) and ":" in to[0]:
@@ -22,7 +26,17 @@ class Client:
         self.sock.connect(("127.0.0.1", to) if isinstance(to, int) else to)
         if not isinstance(to, str):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = self._secured(to, secure)
         self.stream = Stream(self.sock, deadline_s)
+
+    def _secured(self, to, secure):
+        if secure is False or (secure is None and not tls.listens(to)):
+            return self.sock
+        try:
+            return secure(self.sock) if secure else tls.usually(self.sock).settle()
+        except BaseException:
+            self.sock.close()
+            raise
 
     def __enter__(self):
         return self

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 
+from . import tls
 from .wait import DEADLINE_S, until
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
@@ -26,14 +27,15 @@ class Visitor:
 class Crowd:
     """
     `with Crowd(to) as crowd:` asks until the end of the block, `rate`
-    requests a second in total; then .failed must be empty.
+    requests a second in total; then .failed must be empty.  secure: as of a Client.
     """
 
-    def __init__(self, to, size=64, rate=1500, target="/"):
+    def __init__(self, to, size=64, rate=1500, target="/", secure=None):
         self.to = ("127.0.0.1", to) if isinstance(to, int) else to
         self.visitors = [Visitor(i, i % 2 == 0) for i in range(size)]
         self.target, self.every_s = target, size / rate
         self.done, self.failed, self.names = 0, [], collections.Counter()
+        self.secure = secure
         self._over, self._paused = threading.Event(), threading.Event()
         self._resting = threading.Event()
         self._selector, self._due = selectors.DefaultSelector(), []
@@ -113,8 +115,7 @@ class Crowd:
         try:
             if not v.sock:
                 v.asked = 1
-                v.sock = socket.create_connection(self.to, DEADLINE_S)
-                v.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                v.sock = self._connect()
                 v.sock.setblocking(False)
                 self._selector.register(v.sock, selectors.EVENT_READ, v)
             tail = b"" if v.keeps else b"Connection: close\r\n"
@@ -122,6 +123,13 @@ class Crowd:
                         % (self.target.encode(), tail))
         except OSError as e:
             self._end(v, f"{e!r} when it asked")
+
+    def _connect(self):
+        sock = socket.create_connection(self.to, DEADLINE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.secure is None:
+            self.secure = tls.listens(self.to) and tls.usually
+        return self.secure(sock) if self.secure else sock
 
     def _readable(self, v):
         try:

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import termios
 
+from .tls import Secured
 from .wait import until
 
 
@@ -34,11 +35,13 @@ def arrived(sock):
 
 def unread(sock):
     """Bytes that lie in the kernel, not yet read here."""
-    return queued(sock, termios.FIONREAD)
+    return sock.unread() if isinstance(sock, Secured) else queued(sock, termios.FIONREAD)
 
 
 def queued(sock, which):
     count = array.array("i", [0])
+    if sock.fileno() < 0:  # it is closed here: nothing lies in it
+        return 0
     fcntl.ioctl(sock, which, count)
     return count[0]
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 
+from . import tls
 from .wait import DEADLINE_S, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -85,7 +86,9 @@ class Evenkeel:
         self.stderr_path = self.folder / "stderr"
         self.env = environment(env)
         self.expected_exit = 0  # None: whatever
+        self._places = None, {}
         self.file.write_text(self._complete(text))
+        tls.watch(self)
         self.process = self._spawn([*prefix, self.binary, "-c", self.file, *args])
         try:
             until(lambda: READY in self.stderr() or self.process.poll() is not None,
@@ -98,7 +101,8 @@ class Evenkeel:
             raise AssertionError(f"{e}\n{self.stderr()}") from None
 
     def _complete(self, text):
-        """Every process has its own control socket."""
+        """Every process has its own control socket; TLS as the mode has it."""
+        text = tls.secure(text)
         assert len(str(self.control)) < 107, "a path too long for a unix socket"
         if re.search(r"^\s*control\s*=", text, re.M):
             return text
@@ -126,6 +130,17 @@ class Evenkeel:
 
     def stderr(self):
         return self.stderr_path.read_text(errors="replace")
+
+    def told_places(self):
+        """{place: whether clients speak TLS there}; from the log and the file."""
+        try:
+            now = self.stderr_path.stat().st_size, self.file.stat().st_mtime_ns
+            if now != self._places[0] and self.file.is_file():
+                text = self.file.read_text(errors="replace")
+                self._places = now, tls.places(self.stderr(), text)
+        except OSError:  # gone, or a test has put something else there
+            return self._places[1]
+        return self._places[1]
 
     def verb(self, *args, deadline_s=DEADLINE_S):
         """Runs another verb on the same file; -> CompletedProcess, text."""

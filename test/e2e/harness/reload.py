@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 
@@ -124,11 +125,11 @@ def listening(port, host="127.0.0.1"):
 
 
 def answers(address):
-    """Whether somebody takes connections there."""
+    """Whether somebody takes connections there, and ends a handshake if there is one."""
     try:
         with Client(address):
             return True
-    except (ConnectionError, FileNotFoundError):
+    except (ConnectionError, FileNotFoundError, ssl.SSLError):
         return False
 
 
