@@ -47,6 +47,9 @@ is_address(struct span name, const struct cfg_backend *b)
 	char room[VALUE_TEXT_MAX];
 	struct textbuf t = textbuf_make(room, sizeof(room));
 
+	/* Most have no other name than this very text. */
+	if (name.ptr == b->addr.text)
+		return !b->https;
 	address_put_backend(&t, b);
 	CHECK(!t.full);
 	return span_equal(name, textbuf_span(&t));
@@ -72,7 +75,10 @@ is_default_extra(const struct cfg_backend *b, enum print_extra e)
 static void
 put_backend(struct textbuf *out, const struct cfg_backend *b)
 {
-	address_put_backend(out, b);
+	if (b->https)
+		address_put_backend(out, b);
+	else
+		textbuf_str(out, b->addr.text);
 	for (enum print_extra e = 0; e < PRINT_EXTRAS; e++) {
 		if (is_default_extra(b, e))
 			continue;

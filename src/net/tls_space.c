@@ -30,8 +30,10 @@ on_context_end(
 	(void)place;
 	(void)l;
 	(void)arg;
-	if (o != NULL && o->first == (SSL_CTX *)ctx)
-		o->free(o);
+	if (o == NULL || o->first != (SSL_CTX *)ctx)
+		return;
+	(void)atomic_load_explicit(&o->released, memory_order_acquire);
+	o->free(o);
 }
 
 static bool
@@ -156,7 +158,10 @@ tls_space_hold(struct tls_owner *o)
 void
 tls_space_release(struct tls_owner *o)
 {
-	SSL_CTX_free(o->first);
+	SSL_CTX *first = o->first;
+
+	atomic_fetch_add_explicit(&o->released, 1, memory_order_release);
+	SSL_CTX_free(first);
 }
 
 bool

@@ -11,7 +11,7 @@ import pytest
 from harness import until
 from harness.proxy import build_of
 
-pytestmark = pytest.mark.plain_only("front: the usual key is root's own; test_tls_reload.py has others")
+pytestmark = pytest.mark.plain_only("the usual key is root's own; test_tls_reload.py has others")
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 NOBODY = pwd.getpwnam("nobody")

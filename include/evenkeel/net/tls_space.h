@@ -14,6 +14,7 @@
 #define EVENKEEL_NET_TLS_SPACE_H
 
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 
 #include "evenkeel/net/tls_context.h"
 
@@ -27,6 +28,9 @@ struct tls_space {
 struct tls_owner {
 	SSL_CTX *first;
 	void (*free)(struct tls_owner *o);
+	/* Each release, before OpenSSL counts it: its own count orders
+	 * nothing, and whoever frees must have seen all that was read. */
+	_Atomic uint32_t released;
 };
 
 struct tls_settings {
