@@ -42,6 +42,7 @@ def in_threads(count, work):
         raise errors[0]
 
 
+@pytest.mark.plain_only("back: the first handshake of a process takes more under a sanitizer")
 def test_one_byte_chunks_up_while_the_backend_does_not_read(lb, backend, client):
     """A hundred thousand one-byte chunks, the sizes padded: memory stays bounded."""
     gate = Gate()
@@ -69,6 +70,7 @@ def test_one_byte_chunks_up_while_the_backend_does_not_read(lb, backend, client)
     assert proxy.rss_bytes() - start < 4 * MB
 
 
+@pytest.mark.plain_only("back: the first handshake of a process takes more under a sanitizer")
 def test_one_byte_chunks_down_while_the_client_does_not_read(lb, backend, client):
     def script(conn):
         conn.request()
