@@ -68,7 +68,7 @@ def faulty_uploads(part):
 
 # --- uploads ----------------------------------------------------------------------
 
-@pytest.mark.plain_only("back: a turn with TLS is so long that the rest may come in it, before the reset")
+@pytest.mark.plain_only("a turn with TLS is so long that the rest may come in it, before the reset")
 @pytest.mark.parametrize("size", [3000, 20000, None], ids=["within", "beyond", "chunked"])
 @pytest.mark.parametrize("method, fields", METHODS, ids=["PUT", "POST+key"])
 def test_an_upload_goes_on_at_the_next_backend(lb, backend, client, size, method, fields):
