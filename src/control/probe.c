@@ -378,10 +378,11 @@ connected(struct probe *p)
 	shake_hands(p);
 }
 
+/* The TCP connection stands, is under way, or has failed. */
 static void
-go_on_connecting(struct probe *p)
+go_on_connecting(struct probe *p, enum conn_io io)
 {
-	switch (conn_connected(&p->conn)) {
+	switch (io) {
 	case CONN_OK:
 		connected(p);
 		break;
@@ -402,7 +403,7 @@ probe_on_ready(struct conn *c, void *arg)
 	case PROBE_IDLE:
 		break;
 	case PROBE_CONNECTING:
-		go_on_connecting(p);
+		go_on_connecting(p, conn_connected(c));
 		break;
 	case PROBE_HANDSHAKE:
 		shake_hands(p);
@@ -421,15 +422,7 @@ probe_start(struct probe *p)
 {
 	CHECK(p->state == PROBE_IDLE);
 	p->state = PROBE_CONNECTING;
-	switch (conn_connect(&p->conn, p->loop, &p->address.u.any,
-	    p->address.len, &probe_ops, p)) {
-	case CONN_OK:
-		connected(p);
-		break;
-	case CONN_ERROR:
-		fail_with(p, p->conn.error);
-		break;
-	default:
-		break;
-	}
+	go_on_connecting(p,
+	    conn_connect(&p->conn, p->loop, &p->address.u.any, p->address.len,
+		&probe_ops, p));
 }
