@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "evenkeel/net/thread.h"
+
 struct loaded *
 loaded_of(const struct cfg *cfg, const struct cfg_problem *problems)
 {
@@ -109,7 +111,7 @@ loader_start(struct loader *l, const char *path, struct secure_base *base,
 	    .to = to,
 	    .mail = {.kind = kind, .body = l}};
 	l->why = textbuf_make(l->why_bytes, sizeof(l->why_bytes));
-	l->running = pthread_create(&l->thread, NULL, thread, l) == 0;
+	l->running = thread_start(&l->thread, thread, l);
 	return l->running;
 }
 

@@ -17,6 +17,7 @@
 #include "evenkeel/net/listener.h"
 #include "evenkeel/net/privileges.h"
 #include "evenkeel/net/system.h"
+#include "evenkeel/net/thread.h"
 
 /* The start waits so long for the names of backends; then the rest serves. */
 #define NAMES_WAIT_MS 2000
@@ -324,8 +325,7 @@ static bool
 start_threads(struct server *s)
 {
 	for (uint32_t i = 0; i < s->n_workers; i++) {
-		if (pthread_create(&s->threads[i], NULL, worker_thread,
-			s->workers[i]) != 0)
+		if (!thread_start(&s->threads[i], worker_thread, s->workers[i]))
 			return fail(s, "no thread for a worker to be had");
 		s->n_threads++;
 	}

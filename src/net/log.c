@@ -1,7 +1,6 @@
 #include "evenkeel/net/log.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "evenkeel/net/log_ring.h"
 #include "evenkeel/net/log_text.h"
 #include "evenkeel/net/log_writer.h"
+#include "evenkeel/net/thread.h"
 
 _Static_assert(LOG_TEXT_BYTES <= LOG_RING_LINE_BYTES, "a message fits a ring");
 
@@ -232,15 +232,7 @@ log_message(struct log_ring *r, enum log_level level, const char *format, ...)
 bool
 log_start(struct log *l)
 {
-	sigset_t all, before;
-
-	/* Signals are the main thread's; SIGPIPE of a pipe without reader
-	 * stays pending here, and write(2) says EPIPE. */
-	(void)sigfillset(&all);
-	if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-		return false;
-	l->started = pthread_create(&l->thread, NULL, log_writer_main, l) == 0;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	l->started = thread_start(&l->thread, log_writer_main, l);
 	return l->started;
 }
 

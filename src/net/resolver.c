@@ -1,12 +1,12 @@
 #include "evenkeel/net/resolver.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "evenkeel/base/list.h"
 #include "evenkeel/net/mailbox.h"
+#include "evenkeel/net/thread.h"
 
 /* What the helpers work on.  It lives until the resolver and the last helper
  * have let go. */
@@ -96,25 +96,11 @@ helper_thread(void *arg)
 	return NULL;
 }
 
-/* With the lock.  Signals stay with the thread of the loop. */
+/* With the lock. */
 static bool
 start_helper(struct office *o)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t all, before;
-	bool started;
-
-	if (pthread_attr_init(&attr) != 0)
-		return false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	started =
-	    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0 &&
-	    pthread_create(&thread, &attr, helper_thread, o) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	if (!started)
+	if (!thread_start(NULL, helper_thread, o))
 		return false;
 	o->n_threads++;
 	o->holders++;
