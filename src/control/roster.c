@@ -277,17 +277,21 @@ roster_checked(struct roster *r, struct roster_member *m,
 	}
 }
 
-/* "5 attempts failed in a row, last: reset". */
+/* "5 attempts failed in a row, last: reset"; after some outcomes with more:
+ * "tls_failed (certificate has expired)". */
 static void
 put_failures(char *out, const struct backend *b, uint32_t failures)
 {
 	enum access_outcome last =
 	    (enum access_outcome)atomic_load(&b->last_failure);
 	bool known = last != ACCESS_OK && last < ACCESS_OUTCOMES;
+	const char *more = atomic_load(&b->last_why);
+	bool said = known && more != NULL && more[0] != '\0';
 
-	set_text(out, "%u attempt%s failed in a row%s%s", failures,
+	set_text(out, "%u attempt%s failed in a row%s%s%s%s%s", failures,
 	    failures == 1 ? "" : "s", known ? ", last: " : "",
-	    known ? access_outcome_text(last) : "");
+	    known ? access_outcome_text(last) : "", said ? " (" : "",
+	    said ? more : "", said ? ")" : "");
 }
 
 /* It should go but may not: told now and then. */

@@ -128,6 +128,14 @@ retrier_count(struct exchange *x, const struct flow_orders *o)
 		x->why = why_passed_on(o->verdict);
 }
 
+/* "reset" is clear enough; "tls_failed" may be an expired certificate. */
+static bool
+says_little(enum access_outcome outcome)
+{
+	return outcome == ACCESS_CONNECT_FAILED ||
+	    outcome == ACCESS_TLS_FAILED || outcome == ACCESS_BAD_RESPONSE;
+}
+
 /* Its last word before it is ejected may say for how long.  The facts are
  * those of this attempt when its status was judged. */
 static void
@@ -141,7 +149,8 @@ note_failure(
 
 	atomic_store_explicit(
 	    &b->last_failure, (uint32_t)outcome, memory_order_relaxed);
-
+	atomic_store_explicit(&b->last_why,
+	    says_little(outcome) ? x->attempt.why : NULL, memory_order_relaxed);
 	atomic_store_explicit(&b->asked_until_ms,
 	    asked_ms == 0 ? 0 : loop_now_ms(x->from.w->loop) + asked_ms,
 	    memory_order_relaxed);

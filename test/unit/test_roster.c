@@ -441,6 +441,29 @@ checks_end_an_ejection(void **state)
 	assert_int_equal(roster->pools[0].n_ejected[ROSTER_MAIN], 0);
 }
 
+/* Where the outcome's word says little, there is more; "" is none. */
+static void
+ejected_for_more(void **state)
+{
+	(void)state;
+	prepare(4, 0);
+	begin();
+	atomic_store(&backends[0]->failures, 5);
+	atomic_store(&backends[0]->last_failure, ACCESS_TLS_FAILED);
+	atomic_store(&backends[0]->last_why, "certificate has expired");
+	roster_failing(roster, backends[0], now_ms);
+	assert_said(
+	    "W pool web: backend b0 is ejected for 10 s: 5 attempts failed in "
+	    "a row, last: tls_failed (certificate has expired)\n");
+	assert_string_equal(member(0)->why,
+	    "5 attempts failed in a row, last: tls_failed (certificate has "
+	    "expired)");
+	atomic_store(&backends[1]->last_why, "");
+	fail_requests(1, 5);
+	assert_string_equal(
+	    member(1)->why, "5 attempts failed in a row, last: reset");
+}
+
 static void
 refuse_requests(size_t i, uint32_t n)
 {
@@ -795,6 +818,7 @@ main(void)
 	    ROSTER(none_left_is_an_error),
 	    ROSTER(backups_step_in),
 	    ROSTER(ejected_and_back),
+	    ROSTER(ejected_for_more),
 	    ROSTER(never_the_last),
 	    ROSTER(at_most_so_many),
 	    ROSTER(peers_of_their_own),

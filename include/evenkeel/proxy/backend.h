@@ -78,6 +78,8 @@ struct backend {
 	/* How the last failed attempt ended (enum access_outcome); ACCESS_OK:
 	 * nobody said. */
 	_Atomic uint32_t last_failure;
+	/* A static text that says more about it; NULL: the outcome says all. */
+	const char *_Atomic last_why;
 	uint64_t checks[HEALTH_RESULTS]; /* the control thread's */
 	void *keeper; /* the control thread's: what it knows about it */
 	/* Its weight now, in units of 1 / BACKEND_WEIGHT_UNIT (slow start);

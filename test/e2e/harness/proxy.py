@@ -88,6 +88,7 @@ class Evenkeel:
         self.expected_exit = 0  # None: whatever
         self._places = None, {}
         self.file.write_text(self._complete(text))
+        self.process = None
         tls.watch(self)
         self.process = self._spawn([*prefix, self.binary, "-c", self.file, *args])
         try:

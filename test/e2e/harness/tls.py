@@ -6,6 +6,7 @@ TLS; =back does so for the backends; =both for both.  A Secured socket behaves
 as the plain one below it, so that half closes, resets and cuts keep their
 meaning: an end of the stream is an orderly one only with close_notify.
 """
+import itertools
 import os
 import pathlib
 import re
@@ -362,7 +363,8 @@ class Secured:
 # --- who speaks TLS in a mode --------------------------------------------------------
 
 _backends = {}  # port -> count of servers there that speak TLS
-_proxies = weakref.WeakSet()
+_proxies = weakref.WeakKeyDictionary()  # to the order they came in
+_serial = itertools.count()
 BIND = re.compile(r"^\s*(?:bind|listen)\s*=\s*(\S+)", re.M)
 SECTION = re.compile(r"^\s*\[\s*(\w+)\s*([^\]]*)\]")
 BACKEND = re.compile(r"^(\s*backend\s*=\s*)(.*?)(\s+[;#].*)?$")
@@ -376,7 +378,13 @@ def serves(port, how_many=1):
 
 
 def watch(proxy):
-    _proxies.add(proxy)
+    _proxies[proxy] = next(_serial)
+
+
+def watched():
+    """Those that run first, then the newest: of two that had a port it is theirs."""
+    return sorted(list(_proxies), reverse=True,
+                  key=lambda p: (p.process is None or p.process.returncode is None, _proxies[p]))
 
 
 def listens(to):
@@ -385,7 +393,7 @@ def listens(to):
         return False
     key = f"127.0.0.1:{to}" if isinstance(to, int) else \
         f"unix:{to}" if isinstance(to, str) else place(*to[:2])
-    for proxy in list(_proxies):
+    for proxy in watched():
         said = proxy.told_places()
         for kind in (key, "*:" + key.rsplit(":", 1)[-1]):
             if kind in said:
