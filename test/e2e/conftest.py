@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from harness import Backend, Client, Evenkeel, build_of, ini, tls
+from harness import Backend, Client, Evenkeel, Gate, build_of, ini, tls
 from lab import Lab
 from secure import Pki
 
@@ -51,6 +51,21 @@ def backend(cleanup):
         cleanup["backend"].append(made[-1].stop)
         return made[-1]
     return make
+
+
+@pytest.fixture
+def held(backend):
+    """A backend that answers x, when `held.gate` is open."""
+    gate = Gate()
+
+    def script(conn):
+        while True:
+            conn.request()
+            gate.wait(30)
+            conn.answer(b"x")
+    b = backend(script)
+    b.gate = gate
+    return b
 
 
 @pytest.fixture

@@ -178,19 +178,11 @@ def test_build_info(lb, backend):
     assert value == 1 and labels["version"] in proxy.verb("--version").stdout
 
 
-def test_readyz_while_stopping(lb, backend, client):
+def test_readyz_while_stopping(lb, held, client):
     """A balancer in front learns that this one goes: 503 until the end."""
-
-    gate = Gate()
-
-    def script(conn):
-        conn.request()
-        gate.wait()
-        conn.answer(b"x")
-    b = backend(script)
-    proxy = lb([b], admin=True)
+    proxy = lb([held], admin=True)
     c = client(proxy).request()
-    b.wait_requests(1)
+    held.wait_requests(1)
     proxy.signal(signal.SIGTERM)
 
     def gone():
@@ -199,7 +191,7 @@ def test_readyz_while_stopping(lb, backend, client):
         except OSError:
             return True  # no admin page while stopping: as clear
     until(gone, "/readyz to say no")
-    gate.open()
+    held.gate.open()
     assert c.response().body == b"x"
     assert proxy.wait() == 0
 

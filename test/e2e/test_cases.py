@@ -10,7 +10,6 @@ import sys
 
 import pytest
 
-from harness import ini
 from harness.proxy import ROOT
 
 CASES = ROOT / "test" / "cases"

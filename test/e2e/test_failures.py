@@ -109,17 +109,10 @@ def test_client_abort_in_the_upload(lb, backend, client):
     assert (record["status"], record["end"]) in ((499, "client_gone"), (400, "client_bad"))
 
 
-def test_half_close_after_a_whole_request_gets_its_answer(lb, backend, client):
-    gate = Gate()
-
-    def script(conn):
-        conn.request()
-        gate.wait()
-        conn.answer(b"x")
-    b = backend(script)
-    c = client(lb([b])).request().half_close()
-    b.wait_requests(1)
-    gate.open()
+def test_half_close_after_a_whole_request_gets_its_answer(lb, held, client):
+    c = client(lb([held])).request().half_close()
+    held.wait_requests(1)
+    held.gate.open()
     assert c.response().body == b"x"
     assert c.at_end()
 

@@ -379,43 +379,29 @@ def test_an_endless_answer_does_not_hold_up_the_retry(lb, backend, client):
     assert time.monotonic() - started < 5
 
 
-def test_nothing_usable_is_503_after_the_queue(lb, backend, client):
-    gate = Gate()
-
-    def script(conn):
-        conn.request()
-        gate.wait()
-        conn.answer(b"x")
-    b = backend(script)
-    proxy = lb([f"{b.address} max=1 name=A"], pool=QUIET + "queue_timeout = 300ms\n")
+def test_nothing_usable_is_503_after_the_queue(lb, held, client):
+    proxy = lb([f"{held.address} max=1 name=A"], pool=QUIET + "queue_timeout = 300ms\n")
     first = client(proxy).request(target="/1")
-    b.wait_requests(1)
+    held.wait_requests(1)
     started = time.monotonic()
     r = client(proxy).ask(target="/2")
     assert r.status == 503 and r.one("retry-after").isdigit()
     assert time.monotonic() - started >= 0.29
     record = proxy.access(1)[0]
     assert (record["end"], record["attempts"]) == ("no_backend", [])
-    gate.open()
+    held.gate.open()
     assert first.response().status == 200
 
 
-def test_request_timeout_ends_the_queue(lb, backend, client):
-    gate = Gate()
-
-    def script(conn):
-        conn.request()
-        gate.wait()
-        conn.answer(b"x")
-    b = backend(script)
-    proxy = lb([f"{b.address} max=1 name=A"],
+def test_request_timeout_ends_the_queue(lb, held, client):
+    proxy = lb([f"{held.address} max=1 name=A"],
                pool=QUIET + "queue_timeout = 20s\nrequest_timeout = 400ms\n"
                "response_timeout = 20s\n")
     client(proxy).request(target="/1")
-    b.wait_requests(1)
+    held.wait_requests(1)
     assert client(proxy).ask(target="/2").status == 504
     assert all(r["duration_ms"] < 5000 for r in proxy.access(1))
-    gate.open()
+    held.gate.open()
 
 
 def test_a_retry_waits_in_the_queue_too(lb, backend, client):

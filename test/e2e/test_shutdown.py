@@ -5,22 +5,7 @@ import time
 
 import pytest
 
-from harness import Client, Gate, until
-
-
-@pytest.fixture
-def held(backend):
-    """A backend that answers when the gate opens."""
-    gate = Gate()
-
-    def script(conn):
-        while True:
-            conn.request()
-            gate.wait(30)
-            conn.answer(b"x")
-    b = backend(script)
-    b.gate = gate
-    return b
+from harness import Client, until
 
 
 def refused(port):

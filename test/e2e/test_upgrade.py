@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from harness import Client, Gate, until
+from harness import Client, until
 from harness.faults import Board, fault_build
 from harness.proxy import build_of, ini
 
@@ -167,21 +167,6 @@ def x(backend):
             conn.request()
             conn.answer(b"x")
     return backend(script)
-
-
-@pytest.fixture
-def held(backend):
-    """A backend that answers when the gate opens."""
-    gate = Gate()
-
-    def script(conn):
-        while True:
-            conn.request()
-            gate.wait(30)
-            conn.answer(b"x")
-    b = backend(script)
-    b.gate = gate
-    return b
 
 
 def change(proxy, old, new):

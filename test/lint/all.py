@@ -11,7 +11,8 @@ import tempfile
 import time
 import xml.etree.ElementTree as xml
 
-CHECKS = ("includes", "purity", "banned", "shape", "words", "format", "shell", "tidy")
+CHECKS = ("includes", "purity", "banned", "shape", "words", "format", "shell", "python",
+          "tidy")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -3,26 +3,11 @@ import statistics
 import threading
 import time
 
-from soaklib import (URGENT, Process, free_port, get_ready, load, passive, proxy, release, scrape,
+from soaklib import (URGENT, Process, free_port, get_ready, load, plain_site, proxy, scrape,
                      tool)
 
 CONNECTIONS, RATE, EVERY_S, SLICES = 64, 4000, 0.1, 3
 FACTOR, SLACK_MS = 1.5, 1.0
-
-CONFIG = """
-[global]
-workers = 2
-
-[admin]
-listen = 127.0.0.1:0
-
-[listener main]
-bind = 127.0.0.1:0
-
-[pool web]
-backend = 127.0.0.1:{port}
-{passive}
-"""
 
 
 class Scraper:
@@ -58,7 +43,7 @@ def run(report, options):
     with Process([*URGENT, tool("backend"), port]):
         get_ready(port)
         lb = proxy(options.folder / "scrape",
-                   CONFIG.format(port=port, passive=passive(release())), prefix=URGENT)
+                   plain_site([port]), prefix=URGENT)
         try:
             load(lb.port, "/", 1, CONNECTIONS, RATE, URGENT)
             calm, scraped, took, errors = [], [], [], []

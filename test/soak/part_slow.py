@@ -4,8 +4,8 @@ import statistics
 import subprocess
 import time
 
-from soaklib import (MB, URGENT, Process, Skipped, at_rest, load, moody, more_files, passive,
-                     proxy, release, scrape, until)
+from soaklib import (MB, URGENT, Process, Skipped, at_rest, load, moody, more_files, plain_site,
+                     proxy, scrape, until)
 
 ATTACKERS = 1000
 CLIENTS, RATE, SECONDS, ROUNDS = 50, 1500, 4, 3
@@ -18,21 +18,6 @@ ATTACKS = {
     "X": ["-X", "-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-k", "3"],
 }
 TARGETS = {"H": "/d/1024/1", "B": "/k/1024/1", "X": "/d/1000000/1"}
-
-CONFIG = """
-[global]
-workers = 2
-
-[admin]
-listen = 127.0.0.1:0
-
-[listener main]
-bind = 127.0.0.1:0
-
-[pool web]
-backend = 127.0.0.1:{port}
-{passive}
-"""
 
 
 def attackers(lb):
@@ -91,7 +76,7 @@ def run(report, options):
     backend, port = moody(URGENT)
     with backend:
         lb = proxy(options.folder / "slow",
-                   CONFIG.format(port=port, passive=passive(release())), prefix=URGENT)
+                   plain_site([port]), prefix=URGENT)
         try:
             load(lb.port, PAGE, 1, CLIENTS, RATE, URGENT)
             for kind in ATTACKS:

@@ -1,27 +1,11 @@
 """WebSocket through evenkeel: real clients of two implementations, every byte compared."""
 import json
 
-from soaklib import (HERE, MB, Process, Samples, at_rest, passive, proxy, release,
+from soaklib import (HERE, MB, Process, Samples, at_rest, plain_site, proxy,
                      same_descriptors, started, steady_descriptors)
 
 PYTHON = "/usr/bin/python3"  # Debian's, which has the packages
 PEER = HERE / "ws_peer.py"
-
-CONFIG = """
-[global]
-workers = 2
-
-[admin]
-listen = 127.0.0.1:0
-
-[listener main]
-bind = 127.0.0.1:0
-
-[pool ws]
-backend = 127.0.0.1:{one}
-backend = 127.0.0.1:{two}
-{passive}
-"""
 
 
 def talk(report, lb, seconds):
@@ -48,7 +32,7 @@ def run(report, options):
     two, port2 = started([PYTHON, PEER, "server"])
     with one, two:
         lb = proxy(options.folder / "websocket",
-                   CONFIG.format(one=port1, two=port2, passive=passive(release())))
+                   plain_site([port1, port2]))
         try:
             fds = steady_descriptors(lb)
             with Samples(lb) as samples:

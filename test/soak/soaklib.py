@@ -1,6 +1,5 @@
 """What the parts share: tools in C, an evenkeel to press on, samples of it, a report."""
 import json
-import os
 import pathlib
 import re
 import resource
@@ -159,6 +158,25 @@ def optional(binary, section, **options):
 def passive(binary):
     """Pool lines for backends that only see what the part sends them."""
     return optional(binary, "pool", health="off", retry_attempts=0, eject_failures=0)
+
+
+def plain_site(ports):
+    """One listener and one pool of backends that only see what the part sends them."""
+    backends = "\n".join(f"backend = 127.0.0.1:{port}" for port in ports)
+    return f"""
+[global]
+workers = 2
+
+[admin]
+listen = 127.0.0.1:0
+
+[listener main]
+bind = 127.0.0.1:0
+
+[pool web]
+{backends}
+{passive(release())}
+"""
 
 
 # --- looking at evenkeel -------------------------------------------------------------

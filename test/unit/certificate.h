@@ -12,6 +12,18 @@
 
 #define CERTIFICATE_DAY_S 86400L
 
+/* A file in a directory; two of them can be in use at a time. */
+static inline const char *
+certificate_path(const char *dir, const char *name)
+{
+	static char bytes[2][128];
+	static unsigned n;
+
+	n ^= 1U;
+	(void)snprintf(bytes[n], sizeof(bytes[n]), "%s/%s", dir, name);
+	return bytes[n];
+}
+
 /* Self-signed for "web.test", good for so many days from now on (or until some
  * days ago); the key is for its owner alone.  False: it could not be made. */
 static inline bool

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+#include "socket_pair.h"
 #include "evenkeel/net/conn.h"
 #include "loop_until.h"
 
@@ -30,22 +31,13 @@ on_ready(struct conn *c, void *arg)
 
 static const struct conn_ops ops = {.on_ready = on_ready};
 
-static void
-nonblocking(int fd)
-{
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-}
-
 /* A unix stream: `conn` and the descriptor of its peer. */
 static int
 open_pair(void)
 {
 	int fds[2];
 
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	nonblocking(fds[0]);
-	nonblocking(fds[1]);
+	socket_pair(fds);
 	ready = 0;
 	assert_true(conn_open(&conn, loop, fds[0], &ops, bytes));
 	return fds[1];

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "socket_pair.h"
 #include "evenkeel/net/conn_tls.h"
 #include "evenkeel/net/tls.h"
 #include "evenkeel/net/tls_io.h"
@@ -138,20 +139,11 @@ end_loop(void **state)
 /* ---- the two sides ---- */
 
 static void
-nonblocking(int fd)
-{
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-}
-
-static void
 open_pair(void)
 {
 	int fds[2];
 
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	nonblocking(fds[0]);
-	nonblocking(fds[1]);
+	socket_pair(fds);
 	peer_fd = fds[1];
 	assert_true(conn_open(&conn, loop, fds[0], &ops, NULL));
 	peer = SSL_new(peer_context);

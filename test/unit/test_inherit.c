@@ -14,12 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "address_here.h"
 #include "evenkeel/net/inherit.h"
 #include "evenkeel/net/listener.h"
 
 #define MANY 8
 
-static char dir[64], path[96];
 static char why_bytes[512];
 static struct textbuf why;
 static struct inherit in;
@@ -29,10 +29,8 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/test_inherit.XXXXXX");
-	if (mkdtemp(dir) == NULL)
+	if (!address_begin())
 		return -1;
-	(void)snprintf(path, sizeof(path), "%s/socket", dir);
 	why = textbuf_make(why_bytes, sizeof(why_bytes) - 1);
 	return 0;
 }
@@ -43,24 +41,7 @@ tear_down(void **state)
 	(void)state;
 	(void)unsetenv("EVENKEEL_UPGRADE");
 	(void)unsetenv("LISTEN_PID");
-	(void)unlink(path);
-	return rmdir(dir);
-}
-
-static struct address
-address_of(enum cfg_addr_kind kind, const char *host, uint16_t port)
-{
-	const struct cfg_addr from = {.kind = kind, .host = host, .port = port};
-	struct address a;
-
-	assert_true(address_resolve(&a, &from, &why));
-	return a;
-}
-
-static struct address
-any_port(void)
-{
-	return address_of(CFG_ADDR_INET4, "127.0.0.1", 0);
+	return address_end() ? 0 : -1;
 }
 
 /* `n` sockets of one group, or dup'ed ones of a unix socket. */
@@ -164,7 +145,7 @@ moved(int fd)
 static void
 nothing_is_handed_over(void **state)
 {
-	struct address a = any_port();
+	struct address a = address_any_port();
 
 	(void)state;
 	assert_true(inherit_read(&in, &why));
@@ -181,7 +162,8 @@ static void
 systemd_passes_tcp_and_unix(void **state)
 {
 	int fds[2];
-	struct address a = any_port(), b = address_of(CFG_ADDR_UNIX, path, 0);
+	struct address a = address_any_port(),
+		       b = address_of(CFG_ADDR_UNIX, address_path, 0);
 	struct address tcp = listening(a, &fds[0], 1);
 
 	(void)state;
@@ -307,11 +289,11 @@ other_descriptors_are_errors(void **state)
 static void
 a_group_goes_over_whole(void **state)
 {
-	struct address a = any_port(), other;
+	struct address a = address_any_port(), other;
 	struct inherit_socket list[5];
 	int fds[3], more[1], file[1];
 	struct address bound = listening(a, fds, 3);
-	struct address un = address_of(CFG_ADDR_UNIX, path, 0);
+	struct address un = address_of(CFG_ADDR_UNIX, address_path, 0);
 
 	(void)state;
 	other = listening(a, more, 1);
@@ -355,7 +337,7 @@ a_group_goes_over_whole(void **state)
 static void
 no_more_than_there_is_room_for(void **state)
 {
-	struct address a = any_port(), bound;
+	struct address a = address_any_port(), bound;
 	struct inherit_socket list[3];
 	int fds[3];
 
@@ -383,7 +365,7 @@ what_nobody_takes_is_closed(void **state)
 	    .access = "off",
 	    .level = LOG_LEVEL_ERROR,
 	    .format = LOG_FORMAT_TEXT};
-	struct address un = address_of(CFG_ADDR_UNIX, path, 0);
+	struct address un = address_of(CFG_ADDR_UNIX, address_path, 0);
 	struct log *log = log_create(&options, &why);
 	struct log_ring *ring = log_ring_create(log, "test");
 	struct inherit_socket s = {.kind = INHERIT_GIVEN};
@@ -397,8 +379,8 @@ what_nobody_takes_is_closed(void **state)
 		inherit_drop_rest(&in, ring);
 		assert_int_equal(in.n, 0);
 		assert_false(is_open(s.fd));
-		assert_int_equal(
-		    access(path, F_OK), s.kind == INHERIT_GIVEN ? 0 : -1);
+		assert_int_equal(access(address_path, F_OK),
+		    s.kind == INHERIT_GIVEN ? 0 : -1);
 		inherit_close(&in);
 		s.kind = INHERIT_ALONE;
 	}
@@ -461,7 +443,7 @@ the_giver_is_told(void **state)
 static void
 a_group_grows(void **state)
 {
-	struct address a = any_port();
+	struct address a = address_any_port();
 	int fds[1], more[2], value = 1;
 	socklen_t len = sizeof(value);
 	struct address bound = listening(a, fds, 1);
@@ -491,7 +473,7 @@ a_group_grows(void **state)
 static void
 a_descriptor_is_shared(void **state)
 {
-	struct address un = address_of(CFG_ADDR_UNIX, path, 0);
+	struct address un = address_of(CFG_ADDR_UNIX, address_path, 0);
 	int fds[1], other;
 
 	(void)state;

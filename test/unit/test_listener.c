@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "address_here.h"
 #include "evenkeel/net/listener.h"
 #include "loop_until.h"
 
@@ -20,17 +21,14 @@
 #define CLIENTS 200
 #define IN_USE  ": Address already in use"
 
-static char dir[64], path[96];
 static char why_bytes[256];
 static struct textbuf why;
 
 static int
 open_dir(void **state)
 {
-	(void)snprintf(dir, sizeof(dir), "/tmp/test_listener.XXXXXX");
-	if (mkdtemp(dir) == NULL)
+	if (!address_begin())
 		return -1;
-	(void)snprintf(path, sizeof(path), "%s/socket", dir);
 	why = textbuf_make(why_bytes, sizeof(why_bytes));
 	return open_loop(state);
 }
@@ -38,31 +36,14 @@ open_dir(void **state)
 static int
 close_dir(void **state)
 {
-	(void)unlink(path);
-	(void)rmdir(dir);
+	(void)address_end();
 	return close_loop(state);
-}
-
-static struct address
-address_of(enum cfg_addr_kind kind, const char *host, uint16_t port)
-{
-	const struct cfg_addr from = {.kind = kind, .host = host, .port = port};
-	struct address a;
-
-	assert_true(address_resolve(&a, &from, &why));
-	return a;
-}
-
-static struct address
-any_port(void)
-{
-	return address_of(CFG_ADDR_INET4, "127.0.0.1", 0);
 }
 
 static struct address
 unix_address(void)
 {
-	return address_of(CFG_ADDR_UNIX, path, 0);
+	return address_of(CFG_ADDR_UNIX, address_path, 0);
 }
 
 static uint16_t
@@ -110,7 +91,7 @@ connected_to(const struct address *a)
 static void
 one_port_for_all(void **state)
 {
-	struct address a = any_port(), bound, each;
+	struct address a = address_any_port(), bound, each;
 	int fds[WORKERS], value;
 
 	(void)state;
@@ -137,7 +118,7 @@ one_port_for_all(void **state)
 static void
 port_in_use(void **state)
 {
-	struct address a = any_port(), bound, again;
+	struct address a = address_any_port(), bound, again;
 	int fds[WORKERS], alone, one = 1;
 
 	(void)state;
@@ -201,11 +182,11 @@ refusals_leave_nothing_open(void **state)
 	int fds[2];
 
 	(void)state;
-	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(rmdir(address_dir), 0);
 	assert_false(listener_bind(&a, fds, 2, &bound, &why));
 	assert_true(why.len > 0);
 	assert_int_equal(open_files(), before);
-	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(mkdir(address_dir, 0700), 0);
 	assert_true(listener_bind(&a, fds, 2, &bound, &why));
 	before = open_files();
 	assert_refused(&a, IN_USE);
@@ -226,7 +207,7 @@ unix_sockets(void **state)
 	client = connected_to(&a);
 	close(client);
 	close_all(fds, WORKERS);
-	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(access(address_path, F_OK), 0);
 	assert_true(listener_bind(&a, fds, WORKERS, &bound, &why));
 	client = connected_to(&a);
 	close(client);
@@ -238,13 +219,13 @@ static void
 other_files_stay(void **state)
 {
 	struct address a = unix_address();
-	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = open(address_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
 	(void)state;
 	assert_true(fd >= 0);
 	close(fd);
 	assert_refused(&a, IN_USE);
-	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(access(address_path, F_OK), 0);
 }
 
 /* ---- accepting ---- */
@@ -261,7 +242,7 @@ all_addresses(uint16_t port)
 static void
 beside_our_own(void **state)
 {
-	struct address a = any_port(), bound, all, each;
+	struct address a = address_any_port(), bound, all, each;
 	int fds[WORKERS], more[WORKERS], client;
 
 	(void)state;
@@ -288,7 +269,7 @@ beside_our_own(void **state)
 static void
 not_beside_others(void **state)
 {
-	struct address a = any_port(), bound, each;
+	struct address a = address_any_port(), bound, each;
 	int alone = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int fds[WORKERS];
 	size_t files;
@@ -357,7 +338,7 @@ open_acceptors(struct acceptor **as, const int *fds, size_t n)
 static void
 the_group_shares(void **state)
 {
-	struct address a = any_port(), bound;
+	struct address a = address_any_port(), bound;
 	struct acceptor *as[WORKERS];
 	int fds[WORKERS], clients[CLIENTS];
 
@@ -405,7 +386,7 @@ a_unix_socket_is_shared(void **state)
 static void
 pauses_at_the_limit(void **state)
 {
-	struct address a = any_port(), bound;
+	struct address a = address_any_port(), bound;
 	struct acceptor *as[1];
 	int fds[1], clients[5];
 	uint64_t began_us;
@@ -435,7 +416,7 @@ pauses_at_the_limit(void **state)
 static void
 freed_in_a_pause(void **state)
 {
-	struct address a = any_port(), bound;
+	struct address a = address_any_port(), bound;
 	struct acceptor *as[1];
 	int fds[1], client;
 
@@ -455,7 +436,7 @@ freed_in_a_pause(void **state)
 static void
 made_and_begun(void **state)
 {
-	struct address a = any_port(), bound;
+	struct address a = address_any_port(), bound;
 	struct acceptor *made;
 	int fds[1], clients[3];
 
@@ -483,7 +464,7 @@ made_and_begun(void **state)
 static void
 made_and_dropped(void **state)
 {
-	struct address a = any_port(), bound;
+	struct address a = address_any_port(), bound;
 	struct acceptor *made;
 	int fds[1], client;
 

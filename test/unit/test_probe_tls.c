@@ -54,17 +54,6 @@ on_end(struct probe *p, enum probe_end end, const char *why, void *arg)
 
 static const struct probe_ops ops = {.on_end = on_end};
 
-static const char *
-path(const char *name)
-{
-	static char bytes[2][128];
-	static unsigned n;
-
-	n ^= 1U;
-	(void)snprintf(bytes[n], sizeof(bytes[n]), "%s/%s", dir, name);
-	return bytes[n];
-}
-
 static void
 load(struct edition *e, const char *crt, const char *lines)
 {
@@ -106,8 +95,10 @@ begin(void **state)
 
 	(void)snprintf(dir, sizeof(dir), "/tmp/test_probe.XXXXXX");
 	if (mkdtemp(dir) == NULL || open_loop(state) != 0 ||
-	    !certificate_write(path("a.crt"), path("a.key"), 365) ||
-	    !certificate_write(path("b.crt"), path("b.key"), -1) ||
+	    !certificate_write(certificate_path(dir, "a.crt"),
+		certificate_path(dir, "a.key"), 365) ||
+	    !certificate_write(certificate_path(dir, "b.crt"),
+		certificate_path(dir, "b.key"), -1) ||
 	    !address_resolve(&a, &from, &why) ||
 	    !listener_bind(&a, &listening, 1, &bound, &why))
 		return -1;
@@ -134,7 +125,7 @@ end(void **state)
 	backend_free(backend);
 	close(listening);
 	for (size_t i = 0; i < 4; i++)
-		(void)unlink(path(names[i]));
+		(void)unlink(certificate_path(dir, names[i]));
 	/* It keeps a buffer for what is sealed. */
 	tls_io_free(loop->tls);
 	loop->tls = NULL;
@@ -366,7 +357,8 @@ follows_what_files_say(void **state)
 	assert_int_equal(probe.state, PROBE_HANDSHAKE);
 	assert_true(probe_follow(&probe, &first.s.pools[0], backend));
 	unload(&second);
-	assert_true(certificate_write(path("a.crt"), path("a.key"), 365));
+	assert_true(certificate_write(certificate_path(dir, "a.crt"),
+	    certificate_path(dir, "a.key"), 365));
 	load(&second, "a", lines);
 	assert_false(probe_follow(&probe, &second.s.pools[0], backend));
 	assert_int_equal(probe.state, PROBE_IDLE);

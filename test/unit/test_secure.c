@@ -31,25 +31,16 @@ static char dir[64], text[8192];
 static struct secure_base base;
 static struct loaded *loaded, *other;
 
-static const char *
-path(const char *name)
-{
-	static char bytes[2][128];
-	static unsigned n;
-
-	n ^= 1U;
-	(void)snprintf(bytes[n], sizeof(bytes[n]), "%s/%s", dir, name);
-	return bytes[n];
-}
-
 static int
 begin(void **state)
 {
 	(void)state;
 	(void)snprintf(dir, sizeof(dir), "/tmp/test_secure.XXXXXX");
 	if (mkdtemp(dir) == NULL ||
-	    !certificate_write(path("a.crt"), path("a.key"), 365) ||
-	    !certificate_write(path("b.crt"), path("b.key"), 10))
+	    !certificate_write(certificate_path(dir, "a.crt"),
+		certificate_path(dir, "a.key"), 365) ||
+	    !certificate_write(certificate_path(dir, "b.crt"),
+		certificate_path(dir, "b.key"), 10))
 		return -1;
 	secure_base_init(&base, WORKERS);
 	return 0;
@@ -66,7 +57,7 @@ end(void **state)
 	loaded = other = NULL;
 	secure_base_free(&base);
 	for (size_t i = 0; i < 4; i++)
-		(void)unlink(path(names[i]));
+		(void)unlink(certificate_path(dir, names[i]));
 	return rmdir(dir);
 }
 
@@ -152,7 +143,8 @@ one_for_each_thread(void **state)
 	assert_int_equal(s->n_certificates, 1);
 	assert_string_equal(s->certificates[0].section, "listener");
 	assert_string_equal(s->certificates[0].name, "main");
-	assert_string_equal(s->certificates[0].file, path("a.crt"));
+	assert_string_equal(
+	    s->certificates[0].file, certificate_path(dir, "a.crt"));
 	assert_true(llabs(s->certificates[0].expires_s -
 			(time(NULL) + 365 * DAY)) < DAY);
 	assert_int_equal(
@@ -168,8 +160,8 @@ all_that_is_wrong_is_told(void **state)
 	struct secure *s;
 
 	(void)state;
-	assert_int_equal(unlink(path("b.crt")), 0);
-	assert_int_equal(chmod(path("a.key"), 0644), 0);
+	assert_int_equal(unlink(certificate_path(dir, "b.crt")), 0);
+	assert_int_equal(chmod(certificate_path(dir, "a.key"), 0644), 0);
 	loaded = load(
 	    MAIN "tls_certificate = DIR/a.crt\ntls_key = DIR/b.key\n"
 		 "[listener two]\nbind = 127.0.0.1:9443\npool = web\n" B WEB API
@@ -187,7 +179,7 @@ all_that_is_wrong_is_told(void **state)
 	assert_non_null(
 	    strstr(text, "lb.ini:9: [listener two] tls_certificate: "));
 	assert_non_null(strstr(text, "lb.ini:17: [pool api] tls_ca: "));
-	assert_non_null(strstr(text, path("none.pem")));
+	assert_non_null(strstr(text, certificate_path(dir, "none.pem")));
 	assert_null(strstr(text, "[pool good]"));
 	assert_null(strstr(text, "warning"));
 	assert_null(s->servers[0]);
@@ -201,7 +193,7 @@ static void
 warnings(void **state)
 {
 	(void)state;
-	assert_int_equal(chmod(path("b.key"), 0644), 0);
+	assert_int_equal(chmod(certificate_path(dir, "b.key"), 0644), 0);
 	loaded = load(MAIN A B WEB);
 	assert_true(loaded_is_good(loaded));
 	(void)problems(loaded);
@@ -252,7 +244,7 @@ pools_share(void **state)
 	assert_int_equal(s->n_files, 3);
 	assert_string_equal(s->files[1].name, "twin");
 	assert_string_equal(s->files[1].key, "tls_ca");
-	assert_string_equal(s->files[1].path, path("a.crt"));
+	assert_string_equal(s->files[1].path, certificate_path(dir, "a.crt"));
 	assert_true(s->files[0].digest == s->files[1].digest);
 	assert_true(s->files[0].digest != s->files[2].digest);
 }
@@ -267,15 +259,17 @@ new_content_is_seen(void **state)
 	other = load(MAIN A B WEB API "tls_ca = DIR/a.crt\n");
 	assert_string_equal(changes(), "");
 	loaded_release(other);
-	assert_true(certificate_write(path("a.crt"), path("a.key"), 365));
+	assert_true(certificate_write(certificate_path(dir, "a.crt"),
+	    certificate_path(dir, "a.key"), 365));
 	other = load(MAIN B A WEB API "tls_ca = DIR/a.crt\n");
 	(void)snprintf(expected, sizeof(expected),
 	    "listener main: tls_certificate %s has new content\n"
 	    "listener main: tls_key %s has new content\n",
-	    path("a.crt"), path("a.key"));
+	    certificate_path(dir, "a.crt"), certificate_path(dir, "a.key"));
 	(void)snprintf(expected + strlen(expected),
 	    sizeof(expected) - strlen(expected),
-	    "pool api: tls_ca %s has new content\n", path("a.crt"));
+	    "pool api: tls_ca %s has new content\n",
+	    certificate_path(dir, "a.crt"));
 	assert_string_equal(changes(), expected);
 	/* What was not there, or is not any more, is the file's to tell. */
 	loaded_release(other);
@@ -353,7 +347,7 @@ metrics_tell(void **state)
 	(void)snprintf(expected, sizeof(expected),
 	    "\nevenkeel_tls_certificate_expiry_timestamp_seconds{"
 	    "section=\"listener\",name=\"main\",file=\"%s\"} %lld\n",
-	    path("a.crt"),
+	    certificate_path(dir, "a.crt"),
 	    (long long)loaded->secure->certificates[0].expires_s);
 	assert_non_null(strstr(text, expected));
 	t.len = 0;

@@ -103,16 +103,6 @@ static struct made ca, a, b, user;
 static struct tls_server_terms server_terms;
 static struct tls_client_terms client_terms;
 static struct tls_pair pairs[2];
-static char paths[8][160];
-
-static const char *
-keep(const char *path)
-{
-	static size_t n;
-
-	(void)snprintf(paths[n], sizeof(paths[0]), "%s", path);
-	return paths[n++];
-}
 
 static int
 set_up(void **state)
@@ -122,23 +112,23 @@ set_up(void **state)
 		return -1;
 	made_begin();
 	made_keys();
-	ca = made_issue(&(struct made_terms){
-	    .cn = "Test CA", .ca = true, .key = made_ec_other});
+	ca = made_ca();
 	a = made_issue(&(struct made_terms){
 	    .names = "DNS:a.org", .by = &ca, .key = made_ec});
 	b = made_issue(&(struct made_terms){
 	    .names = "DNS:*.b.org", .by = &ca, .key = made_ec});
 	user = made_issue(
 	    &(struct made_terms){.cn = "user", .by = &ca, .key = made_ec});
-	pairs[0].certificate = keep(made_certificates("a.pem", a.x, ca.x));
-	pairs[1].certificate = keep(made_certificates("b.pem", b.x, ca.x));
-	pairs[0].key = pairs[1].key = keep(made_key_file("k", made_ec, NULL));
+	pairs[0].certificate = made_keep(made_certificates("a.pem", a.x, ca.x));
+	pairs[1].certificate = made_keep(made_certificates("b.pem", b.x, ca.x));
+	pairs[0].key = pairs[1].key =
+	    made_keep(made_key_file("k", made_ec, NULL));
 	tickets = tls_tickets_create();
 	server_terms = (struct tls_server_terms){.name = "main",
 	    .pairs = pairs,
 	    .n_pairs = 2,
-	    .client_ca = keep(made_certificates("ca.pem", ca.x)),
-	    .ticket_keys = keep(made_bytes("keys",
+	    .client_ca = made_keep(made_certificates("ca.pem", ca.x)),
+	    .ticket_keys = made_keep(made_bytes("keys",
 		"\x01\x02\x03\x04\x05\x06\x07\x08\x01\x02\x03\x04\x05\x06\x07"
 		"\x08\x01\x02\x03\x04\x05\x06\x07\x08\x01\x02\x03\x04\x05\x06"
 		"\x07\x08\x01\x02\x03\x04\x05\x06\x07\x08\x01\x02\x03\x04\x05"
@@ -146,7 +136,7 @@ set_up(void **state)
 		48))};
 	client_terms = (struct tls_client_terms){.verify = true,
 	    .ca = server_terms.client_ca,
-	    .certificate = keep(made_certificates("user.pem", user.x)),
+	    .certificate = made_keep(made_certificates("user.pem", user.x)),
 	    .key = pairs[0].key};
 	return tickets == NULL ? -1 : 0;
 }

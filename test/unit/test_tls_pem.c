@@ -13,7 +13,7 @@
 static struct tls_space *space;
 static struct tls_tickets *tickets;
 static struct made ca, leaf;
-static char good_pem[160], good_key[160];
+static const char *good_pem, *good_key;
 
 static int
 set_up(void **state)
@@ -24,14 +24,11 @@ set_up(void **state)
 	space = tls_space_create();
 	tickets = tls_tickets_create();
 	assert_true(space && tickets);
-	ca = made_issue(&(struct made_terms){
-	    .cn = "Test CA", .ca = true, .key = made_ec_other});
+	ca = made_ca();
 	leaf = made_issue(&(struct made_terms){
 	    .cn = "a.org", .names = "DNS:a.org", .by = &ca, .key = made_ec});
-	(void)snprintf(good_pem, sizeof(good_pem), "%s",
-	    made_certificates("good.pem", leaf.x, ca.x));
-	(void)snprintf(good_key, sizeof(good_key), "%s",
-	    made_key_file("good.key", made_ec, NULL));
+	good_pem = made_keep(made_certificates("good.pem", leaf.x, ca.x));
+	good_key = made_keep(made_key_file("good.key", made_ec, NULL));
 	return 0;
 }
 

@@ -15,17 +15,6 @@ static struct tls_space *spaces[2];
 static struct tls_tickets *tickets;
 static struct made ca, other_ca, rsa, ec, wild, www, user;
 static struct tls_pair pair_rsa, pair_ec, pair_wild, pair_www;
-static char paths[32][160];
-
-/* One that stays. */
-static const char *
-keep(const char *path)
-{
-	static size_t n;
-
-	(void)snprintf(paths[n], sizeof(paths[0]), "%s", path);
-	return paths[n++];
-}
 
 static struct tls_pair
 keep_pair(const struct made *m, const char *name)
@@ -34,9 +23,9 @@ keep_pair(const struct made *m, const char *name)
 	struct tls_pair p = {.staple = NULL};
 
 	(void)snprintf(file, sizeof(file), "%s.pem", name);
-	p.certificate = keep(made_certificates(file, m->x, ca.x));
+	p.certificate = made_keep(made_certificates(file, m->x, ca.x));
 	(void)snprintf(file, sizeof(file), "%s.key", name);
-	p.key = keep(made_key_file(file, m->key, NULL));
+	p.key = made_keep(made_key_file(file, m->key, NULL));
 	return p;
 }
 
@@ -50,8 +39,7 @@ set_up(void **state)
 	spaces[1] = tls_space_create();
 	tickets = tls_tickets_create();
 	assert_true(spaces[0] && spaces[1] && tickets);
-	ca = made_issue(&(struct made_terms){
-	    .cn = "Test CA", .ca = true, .key = made_ec_other});
+	ca = made_ca();
 	other_ca = made_issue(&(struct made_terms){
 	    .cn = "Other CA", .ca = true, .key = made_ec_other});
 	rsa = made_issue(&(struct made_terms){.cn = "rsa",
@@ -491,7 +479,7 @@ bytes_file(const char *name, unsigned char *room, size_t n, unsigned char from)
 {
 	for (size_t i = 0; i < n; i++)
 		room[i] = (unsigned char)(from + i);
-	return keep(made_bytes(name, room, n));
+	return made_keep(made_bytes(name, room, n));
 }
 
 static void
@@ -555,9 +543,9 @@ test_ticket_keys(void **state)
 static void
 test_not_across_client_ca(void **state)
 {
-	const char *ca_file = keep(made_certificates("ca.pem", ca.x));
+	const char *ca_file = made_keep(made_certificates("ca.pem", ca.x));
 	const char *both =
-	    keep(made_certificates("both.pem", ca.x, other_ca.x));
+	    made_keep(made_certificates("both.pem", ca.x, other_ca.x));
 	struct tls_server_terms t = {
 	    .pairs = &pair_rsa, .n_pairs = 1, .client_ca = ca_file};
 	struct tls_server *with = serve(&t, 0), *same = serve(&t, 1);

@@ -16,16 +16,6 @@ static struct tls_space *space;
 static struct tls_tickets *tickets;
 static struct made ca, ec, rsa, same_serial;
 static struct tls_pair pairs[2];
-static char paths[8][160];
-
-static const char *
-keep(const char *path)
-{
-	static size_t n;
-
-	(void)snprintf(paths[n], sizeof(paths[0]), "%s", path);
-	return paths[n++];
-}
 
 static int
 set_up(void **state)
@@ -36,8 +26,7 @@ set_up(void **state)
 	space = tls_space_create();
 	tickets = tls_tickets_create();
 	assert_true(space && tickets);
-	ca = made_issue(&(struct made_terms){
-	    .cn = "Test CA", .ca = true, .key = made_ec_other});
+	ca = made_ca();
 	ec = made_issue(&(struct made_terms){
 	    .cn = "a.org", .names = "DNS:a.org", .by = &ca, .key = made_ec});
 	rsa = made_issue(&(struct made_terms){
@@ -46,10 +35,12 @@ set_up(void **state)
 	same_serial = made_issue(
 	    &(struct made_terms){.cn = "Other", .key = made_ec_other});
 	X509_set_serialNumber(same_serial.x, X509_get_serialNumber(ec.x));
-	pairs[0].certificate = keep(made_certificates("ec.pem", ec.x, ca.x));
-	pairs[0].key = keep(made_key_file("ec.key", made_ec, NULL));
-	pairs[1].certificate = keep(made_certificates("rsa.pem", rsa.x, ca.x));
-	pairs[1].key = keep(made_key_file("rsa.key", made_rsa, NULL));
+	pairs[0].certificate =
+	    made_keep(made_certificates("ec.pem", ec.x, ca.x));
+	pairs[0].key = made_keep(made_key_file("ec.key", made_ec, NULL));
+	pairs[1].certificate =
+	    made_keep(made_certificates("rsa.pem", rsa.x, ca.x));
+	pairs[1].key = made_keep(made_key_file("rsa.key", made_rsa, NULL));
 	return 0;
 }
 
@@ -139,10 +130,10 @@ stapled(struct tls_server *s, const char *sigalgs, bool ask, int version)
 static void
 test_sent_with_its_certificate(void **state)
 {
-	const char *path = keep(
+	const char *path = made_keep(
 	    respond("ec.ocsp", &ec, V_OCSP_CERTSTATUS_GOOD, -60, MADE_DAY_S));
-	const char *other =
-	    keep(respond("rsa.ocsp", &rsa, V_OCSP_CERTSTATUS_GOOD, -60, 0));
+	const char *other = made_keep(
+	    respond("rsa.ocsp", &rsa, V_OCSP_CERTSTATUS_GOOD, -60, 0));
 	struct tls_server *one = load(path, NULL), *both = load(path, other);
 	struct stat st;
 

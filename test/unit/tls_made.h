@@ -38,6 +38,18 @@ made_path(const char *name)
 	return p;
 }
 
+/* For as long as the test runs. */
+static inline const char *
+made_keep(const char *path)
+{
+	static char room[64][160];
+	static unsigned n;
+
+	assert_true(n < 64);
+	(void)snprintf(room[n], sizeof(room[0]), "%s", path);
+	return room[n++];
+}
+
 static inline void
 made_begin(void)
 {
@@ -165,6 +177,13 @@ made_keys_free(void)
 	EVP_PKEY_free(made_rsa);
 	EVP_PKEY_free(made_ec);
 	EVP_PKEY_free(made_ec_other);
+}
+
+static inline struct made
+made_ca(void)
+{
+	return made_issue(&(struct made_terms){
+	    .cn = "Test CA", .ca = true, .key = made_ec_other});
 }
 
 /* The certificates one after the other, up to NULL. */
