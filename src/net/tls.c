@@ -55,6 +55,7 @@ tls_free(struct tls *t)
 	if (t == NULL)
 		return;
 	t->io->now = t;
+	tls_io_unpark(t);
 	SSL_free(t->ssl);
 	buf_put(&t->conn->loop->bufs, t->early);
 	free(t);
@@ -159,11 +160,18 @@ demote(struct tls *t)
 	return CONN_ERROR;
 }
 
+/* What TLS 1.3 has left to say is a ticket.  With the first response that is a
+ * call and a packet less. */
+static bool
+only_a_ticket(const struct tls *t)
+{
+	return t->server && SSL_version(t->ssl) == TLS1_3_VERSION;
+}
+
 enum conn_io
 tls_handshake(struct conn *c)
 {
 	struct tls *t = c->tls;
-	enum conn_io io;
 	int result;
 
 	if (t->established)
@@ -181,8 +189,7 @@ tls_handshake(struct conn *c)
 	t->established = true;
 	c->readable = !t->lull || SSL_has_pending(t->ssl);
 	c->unsure = !c->readable;
-	io = tls_io_push(t);
-	return io;
+	return only_a_ticket(t) ? tls_io_park(t) : tls_io_push(t);
 }
 
 /* ---- reading ---- */
@@ -398,7 +405,8 @@ tls_keep(struct conn *c, struct span bytes)
 	struct tls *t = c->tls;
 	struct cursor at = {.piece = &piece, .end = &piece + 1};
 	size_t extra = (bytes.len / TLS_RECORD_BYTES + 1) * TLS_RECORD_EXTRA;
-	size_t need = bytes.len + extra, sealed;
+	size_t parked = t->parked == NULL ? 0 : t->parked->len;
+	size_t need = parked + bytes.len + extra, sealed;
 
 	if (t->failed || t->send_error != 0 || need > TLS_WAITING_BYTES)
 		return false;

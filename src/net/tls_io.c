@@ -206,18 +206,48 @@ tls_io_room(struct tls_io *io, uint32_t wanted)
 	return (uint32_t)num_min_u64(buf_room(io->stage), wanted);
 }
 
+static bool
+put(struct tls_io *io, const char *p, uint32_t len)
+{
+	if (!make_room(io, len))
+		return false;
+	memcpy(io->stage->data + io->stage->end, p, len);
+	io->stage->end += len;
+	return true;
+}
+
+void
+tls_io_unpark(struct tls *t)
+{
+	if (t->parked == NULL)
+		return;
+	alarm_cancel(t->conn->loop, &t->parked->due);
+	free(t->parked);
+	t->parked = NULL;
+}
+
+/* What was kept back comes first; nothing of this stream is in the stage. */
+static bool
+put_parked(struct tls *t)
+{
+	if (t->parked == NULL)
+		return true;
+	if (!put(t->io, t->parked->bytes, t->parked->len))
+		return false;
+	tls_io_unpark(t);
+	return true;
+}
+
 static int
 tls_io_write(BIO *b, const char *p, int len)
 {
 	struct tls_io *io = BIO_get_data(b);
 
 	BIO_clear_retry_flags(b);
-	if (!make_room(io, (uint32_t)len)) {
+	if (!put_parked(io->now) || !put(io, p, (uint32_t)len)) {
 		io->now->send_error = ENOMEM;
 		return -1;
 	}
-	memcpy(io->stage->data + io->stage->end, p, (size_t)len);
-	io->stage->end += (uint32_t)len;
 	return len;
 }
 
@@ -321,6 +351,41 @@ tls_io_push(struct tls *t)
 		c->writable = false;
 	}
 	return leave(t) ? CONN_OK : broken(t, ENOBUFS);
+}
+
+/* Nothing came that it could go with. */
+static void
+on_due(struct alarm *due)
+{
+	struct tls *t = ALARM_OWNER(due, struct tls_parked, due)->of;
+
+	if (put_parked(t))
+		(void)!tls_io_push(t);
+	else
+		t->send_error = ENOMEM;
+}
+
+enum conn_io
+tls_io_park(struct tls *t)
+{
+	struct buf *stage = t->io->stage;
+	struct loop *l = t->conn->loop;
+	struct tls_parked *p;
+	uint32_t len;
+
+	CHECK(t->parked == NULL);
+	len = stage == NULL ? 0 : buf_raw_len(stage);
+	p = len == 0 || t->conn->out != NULL ? NULL : malloc(sizeof(*p) + len);
+	if (p == NULL)
+		return tls_io_push(t);
+	p->of = t;
+	p->len = len;
+	memcpy(p->bytes, buf_raw(stage), len);
+	empty(t->io);
+	alarm_init(&p->due, on_due);
+	alarm_arm(l, &p->due, loop_now_us(l) + TLS_PARKED_US);
+	t->parked = p;
+	return CONN_OK;
 }
 
 /* ---- a thread's part ---- */

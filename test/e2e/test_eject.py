@@ -68,7 +68,7 @@ def test_back_when_the_time_is_over(lb, backend, client):
                pool=PLAIN + "eject_failures = 2\neject_base = 300ms\neject_cap = 600ms\n")
     ask_until_out(client, proxy, "bad")
     until_state(proxy, "bad", "up")
-    first = proxy.said_at("backend bad is ejected for 0.3 s: 2 attempts failed in a row")
+    first = proxy.said_at("backend bad is ejected for 0.3 s: ")
     assert proxy.said_at("pool web: backend bad is back after ejection") - first > 0.298  # both cut to ms
     # It has not stayed in: twice as long.
     ask_until_out(client, proxy, "bad")

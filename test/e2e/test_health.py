@@ -347,7 +347,7 @@ def test_slow_is_not_down(lb, backend, client):
                 return
             conn.answer(b"x")
     proxy = lb([backend(script, name="one"), backend(name="two")], admin=True,
-               pool="health = http\nhealth_interval = 30ms\nhealth_timeout = 30ms\n")
+               pool="health = http\nhealth_interval = 100ms\nhealth_timeout = 100ms\n")
     c = client(proxy)
 
     def timeouts():

@@ -277,6 +277,33 @@ test_pieces_become_one_record(void **state)
 	close_pair();
 }
 
+/* The moment is over for which a ticket waits for company. */
+static void
+ticket_goes(void)
+{
+	struct alarm *due = loop->alarms.first;
+
+	if (due != NULL)
+		due->expired(due);
+	assert_null(loop->alarms.first);
+}
+
+/* How many records wait for the peer, whole ones all of them. */
+static unsigned
+records_waiting(void)
+{
+	ssize_t n = recv(peer_fd, more, sizeof(more), MSG_PEEK | MSG_DONTWAIT);
+	ssize_t off = 0;
+	unsigned found = 0;
+
+	for (; off < n; found++)
+		off += 5 +
+		    ((unsigned char)more[off + 3] << 8 |
+			(unsigned char)more[off + 4]);
+	assert_true(n < 0 || off == n);
+	return found;
+}
+
 /* What the next records on the wire carry (TLS 1.3: and a type and a tag), up
  * to `max` of them; the peer gets none of it. */
 static int
@@ -286,7 +313,7 @@ records_of(const struct iovec *pieces, int n, size_t *size, int max)
 	int found = 0;
 	ssize_t got;
 
-	/* Tickets are on the way. */
+	ticket_goes();
 	(void)!SSL_read(peer, more, 1);
 	assert_int_equal(conn_send(&conn, pieces, n, &sent), CONN_OK);
 	got = read(peer_fd, more, sizeof(more));
@@ -665,6 +692,110 @@ test_key_updates_without_end(void **state)
 }
 
 static void
+test_a_ticket_goes_with_what_comes_next(void **state)
+{
+	(void)state;
+	open_tls();
+	assert_int_equal(records_waiting(), 0);
+	assert_true(conn_out_empty(&conn));
+	sends("x");
+	assert_int_equal(records_waiting(), 2);
+	peer_reads("x");
+	ticket_goes();
+	assert_int_equal(records_waiting(), 0);
+	sends("y");
+	assert_int_equal(records_waiting(), 1);
+	peer_reads("y");
+	close_pair();
+}
+
+static void
+test_a_ticket_goes_alone(void **state)
+{
+	(void)state;
+	open_tls();
+	TURN_UNTIL(records_waiting() == 1);
+	assert_null(loop->alarms.first);
+	sends("x");
+	assert_int_equal(records_waiting(), 2);
+	peer_reads("x");
+	close_pair();
+}
+
+/* It waits where all does that a socket does not take. */
+static void
+test_a_ticket_for_a_slow_reader(void **state)
+{
+	(void)state;
+	open_tls();
+	conn.writable = false;
+	ticket_goes();
+	assert_false(conn_out_empty(&conn));
+	assert_true(conn_keep(&conn, SPAN("x")));
+	assert_int_equal(records_waiting(), 0);
+	look();
+	assert_int_equal(conn_flush(&conn), CONN_OK);
+	assert_int_equal(records_waiting(), 2);
+	peer_reads("x");
+	close_pair();
+}
+
+/* What is kept has it in front; there is room for both, or a larger buffer. */
+static void
+test_a_ticket_and_kept_bytes(void **state)
+{
+	size_t room;
+
+	(void)state;
+	open_tls();
+	assert_true(conn_keep(&conn, SPAN("x")));
+	room = conn.out->cap;
+	close_pair();
+	for (size_t len = room - 600; len < room; len += 100) {
+		size_t got = 0;
+
+		open_tls();
+		assert_true(conn_keep(&conn, span_make(bytes, len)));
+		assert_int_equal(conn_flush(&conn), CONN_OK);
+		while (got < len) {
+			int n = SSL_read(peer, more, sizeof(more));
+
+			assert_true(n > 0);
+			got += (size_t)n;
+		}
+		close_pair();
+	}
+}
+
+static void
+test_a_ticket_before_the_end(void **state)
+{
+	(void)state;
+	open_tls();
+	conn_close(&conn);
+	assert_int_equal(records_waiting(), 2);
+	assert_int_equal(SSL_read(peer, more, 1), 0);
+	assert_int_equal(SSL_get_error(peer, 0), SSL_ERROR_ZERO_RETURN);
+	close_pair();
+}
+
+static void
+test_a_ticket_for_nobody(void **state)
+{
+	const struct iovec piece = {bytes, 1};
+	size_t sent;
+
+	(void)state;
+	open_tls();
+	shutdown(peer_fd, SHUT_RDWR);
+	ticket_goes();
+	assert_int_equal(conn_send(&conn, &piece, 1, &sent), CONN_ERROR);
+	assert_int_equal(conn.error, EPIPE);
+	assert_int_equal(sent, 0);
+	close_pair();
+}
+
+static void
 test_nothing_is_spliced(void **state)
 {
 	struct pipe p = {.cap = 4096};
@@ -764,6 +895,12 @@ main(void)
 	    TEST(test_errors_of_others),
 	    TEST(test_hello_and_end),
 	    TEST(test_key_updates_without_end),
+	    TEST(test_a_ticket_goes_with_what_comes_next),
+	    TEST(test_a_ticket_goes_alone),
+	    TEST(test_a_ticket_for_a_slow_reader),
+	    TEST(test_a_ticket_and_kept_bytes),
+	    TEST(test_a_ticket_before_the_end),
+	    TEST(test_a_ticket_for_nobody),
 	    TEST(test_nothing_is_spliced),
 	    TEST(test_idle_owns_no_buffer),
 	};

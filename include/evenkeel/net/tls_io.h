@@ -28,12 +28,24 @@
 /* Sealed bytes that wait in c->out at most; a peer that has us answer without
  * reading (RFC 8446 4.6.3, key updates) is cut off beyond. */
 #define TLS_WAITING_BYTES (1U << 20)
+#define TLS_PARKED_US     10000U
+
+struct tls;
+
+/* Bytes that were sealed and wait for others to go with them. */
+struct tls_parked {
+	struct alarm due;
+	struct tls *of;
+	uint32_t len;
+	char bytes[];
+};
 
 struct tls {
 	SSL *ssl;
 	struct conn *conn;
 	struct tls_io *io;
 	struct buf *early; /* read before TLS began; NULL: nothing is left */
+	struct tls_parked *parked; /* NULL: nothing is */
 	const char *why;
 	uint64_t wire_in, wire_out;
 	int error;        /* errno of reading; 0: none */
@@ -78,5 +90,12 @@ enum conn_io tls_io_push(struct tls *t) WARN_UNUSED;
 
 /* Leaves it in c->out, which has the room. */
 void tls_io_leave(struct tls *t);
+
+/* Keeps it back for at most TLS_PARKED_US: it goes in front of what is sealed
+ * next, in the same call.  CONN_OK: kept, sent or left. */
+enum conn_io tls_io_park(struct tls *t) WARN_UNUSED;
+
+/* Forgets what was kept back. */
+void tls_io_unpark(struct tls *t);
 
 #endif
