@@ -28,7 +28,9 @@
 /* Sealed bytes that wait in c->out at most; a peer that has us answer without
  * reading (RFC 8446 4.6.3, key updates) is cut off beyond. */
 #define TLS_WAITING_BYTES (1U << 20)
-#define TLS_PARKED_US     10000U
+/* How long a ticket waits for a response: those of a near backend take less,
+ * and nobody feels it who waits for the ticket itself. */
+#define TLS_PARKED_US 10000U
 
 struct tls;
 
